@@ -1,0 +1,1 @@
+"""The product without a terminal: no Textual and no tmux in here."""

@@ -1,0 +1,1 @@
+"""Users and sessions as folders, rows and injected libraries: made once, found again."""

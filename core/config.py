@@ -1,0 +1,1 @@
+"""The operator's settings: flags, environment, `./tmux-builder.toml`, the XDG file, defaults."""

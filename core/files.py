@@ -1,0 +1,113 @@
+"""Safe file primitives: private folders, atomic views, reads that follow no link."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from core.errors import StorageError
+
+
+def make_private_folder(path: Path) -> None:
+    """Create `path` and its parents; the last one ends as 0700 and must be ours.
+
+    Raises:
+        StorageError: It cannot be made, another account owns it, or others may read it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = path.stat()
+    except OSError as error:
+        raise StorageError(
+            f"The folder {path} cannot be created: {error.strerror}.",
+            remedy="Free the place or choose another folder with --data-dir.",
+        ) from error
+    if info.st_uid != os.getuid():
+        raise StorageError(
+            f"The folder {path} belongs to another account.",
+            remedy="Choose another folder with --data-dir or TMUX_BUILDER_RUNTIME_DIR.",
+        )
+    if stat.S_IMODE(info.st_mode) & 0o077:
+        raise StorageError(
+            f"The folder {path} can be read by others ({stat.S_IMODE(info.st_mode):04o}).",
+            remedy=f"chmod 700 {path}",
+        )
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by a flushed temporary neighbour, so that no reader sees half of it.
+
+    Raises:
+        StorageError: The disk is full, read-only or the folder is gone.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.replace(name, path)  # noqa: PTH105 - the name is a string from mkstemp
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(name)  # noqa: PTH108 - same
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be written: {error.strerror}.",
+        remedy="Check free space and rights of the data root, then run it again.",
+    )
+
+
+def read_regular(folder: Path, name: str, *, limit: int) -> bytes | None:
+    """Read a file that a pane may have written: relative to its folder, no links, bounded.
+
+    Args:
+        folder: A folder outside the pane's power to replace.
+        name: A relative path; every part is opened without following links.
+        limit: Largest size in bytes that is accepted.
+
+    Returns:
+        The content, or None where there is no such regular file within the limit.
+    """
+    try:
+        handle = open_beneath(folder, name)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as stream:
+        info = os.fstat(stream.fileno())
+        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
+            return None
+        content = stream.read(limit + 1)
+    return content if len(content) <= limit else None
+
+
+def open_beneath(folder: Path, name: str) -> int:
+    """A read-only descriptor of `folder/name`, refusing symbolic links in every part of `name`.
+
+    Raises:
+        OSError: Something is missing, a link, or climbs out.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise OSError(f"not a path beneath a folder: {name!r}")
+    current = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            deeper = os.open(
+                part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current
+            )
+            os.close(current)
+            current = deeper
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(parts[-1], flags, dir_fd=current)
+    finally:
+        os.close(current)

@@ -1,0 +1,1 @@
+"""Frozen domain values. They know no database, no network and no terminal."""

@@ -1,0 +1,73 @@
+"""A wish on its way to Claude, the receipt that proves how far it came, and the turn it started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.models.session import SessionKey
+
+
+class PromptKind(StrEnum):
+    """Why a text is typed into a pane."""
+
+    BRIEF = "brief"
+    WISH = "wish"
+    COMMAND = "command"
+
+
+class Receipt(StrEnum):
+    """How far a prompt came; every step but the first is evidence."""
+
+    QUEUED = "queued"
+    BUFFERED = "buffered"
+    TYPED = "typed"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {Receipt.ACCEPTED, Receipt.REFUSED, Receipt.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One text for one pane. `seq` orders the prompts of a session."""
+
+    prompt_id: str
+    key: SessionKey
+    seq: int
+    kind: PromptKind
+    text: str
+    receipt: Receipt
+    created_at: datetime
+    reason: str | None = None
+    settled_at: datetime | None = None
+    execution_id: str | None = None
+    claude_prompt_id: str | None = None
+    server_pid: int | None = None
+    mark: str | None = None
+    """Name of the newest hook event when the intent was written: only newer ones count."""
+
+
+class TurnOutcome(StrEnum):
+    """How a turn ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What Claude did for one accepted prompt. `outcome` is None while it works."""
+
+    prompt_id: str
+    key: SessionKey
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: TurnOutcome | None = None
+    message: str | None = None
+    """Claude's last words, or the reason of the failure."""

@@ -1,0 +1,99 @@
+"""A customer's site: its identity, its shown state and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.models.user import HostProvider, SiteType
+
+SESSION_ID = re.compile(r"sess_\d{8}_\d{6}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SessionKey:
+    """A session id is unique within its user only, so both parts always travel together."""
+
+    user_id: str
+    session_id: str
+
+    @property
+    def tmux_name(self) -> str:
+        """The session's name in tmux: made from ids only, nothing a person typed."""
+        return f"tb-{self.user_id[:8]}-{self.session_id.removeprefix('sess_')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A site of a user."""
+
+    key: SessionKey
+    host_provider: HostProvider
+    site_type: SiteType
+    created_at: datetime
+    updated_at: datetime
+    brief: str | None = None
+    simulated: bool = False
+    archived: bool = False
+    url: str | None = None
+    last_deployed_at: datetime | None = None
+    deploy_count: int = 0
+    port: int | None = None
+    model_url: str | None = None
+    """Where the session's Claude finds its Messages API when it is not the vendor's."""
+    change: int = 0
+    """The store's change counter when this session, its agent or its runs last changed."""
+
+
+class SessionState(StrEnum):
+    """What the list shows; the order of the members is the order of attention."""
+
+    NEEDS_YOU = "needs_you"
+    FAILED = "failed"
+    WORKING = "working"
+    LIVE = "live"
+    IDLE = "idle"
+    PARKED = "parked"
+    ENDED = "ended"
+
+
+class AgentState(StrEnum):
+    """What the Claude process of a session does."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    IDLE = "idle"
+    WORKING = "working"
+    NEEDS_YOU = "needs_you"
+    PARKED = "parked"
+    ENDED = "ended"
+
+
+class Needs(StrEnum):
+    """What a waiting Claude waits for."""
+
+    PERMISSION = "permission"
+    QUESTION = "question"
+    LOGIN = "login"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """The Claude process of one session, with the evidence for its state."""
+
+    key: SessionKey
+    state: AgentState = AgentState.ABSENT
+    needs: Needs | None = None
+    source: str = "store"
+    """Which signal says so: hook, registry, transcript, pane or store."""
+    evidence: str = ""
+    since: datetime | None = None
+    claude_session_id: str | None = None
+    transcript_path: str | None = None
+    server_pid: int | None = None
+    pane_id: str | None = None
+    pane_pid: int | None = None
+    question: str | None = None
+    """What Claude asks, one line a person can decide on."""

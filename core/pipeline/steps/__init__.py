@@ -1,0 +1,1 @@
+"""One file a step, named like the step; the registry finds them by name."""

@@ -1,0 +1,1 @@
+"""Small protocols between the product and what it drives."""

@@ -1,0 +1,1 @@
+"""A site folder as a release: manifest, the product's own repository, differences."""

@@ -1,0 +1,1 @@
+"""One database behind one port, and the JSON views people and Claude read."""

@@ -1,0 +1,98 @@
+"""Acts that the worker is asked for, with their answers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from core.clock import Clock, from_text, to_text
+from core.errors import BuilderError
+from core.models.execution import Json
+from core.models.request import Request, RequestKind, RequestState
+from core.models.session import SessionKey
+from core.store.columns import from_json, to_json
+from core.store.database import Database, Row
+
+
+class Requests:
+    """A small mailbox: queued, taken, then done or failed."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self, kind: RequestKind, key: SessionKey, payload: Mapping[str, Json] | None = None,
+        request_id: str | None = None,
+    ) -> Request:  # fmt: skip
+        """Ask for an act; the same id again is the same request."""
+        request_id = request_id or uuid.uuid4().hex
+        self._database.execute(
+            "INSERT INTO requests (request_id, kind, user_id, session_id, payload, state,"
+            " created_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                request_id, kind, key.user_id, key.session_id, to_json(dict(payload or {})),
+                RequestState.QUEUED, to_text(self._clock.now()),
+            ),
+        )  # fmt: skip
+        return self.require(request_id)
+
+    def require(self, request_id: str) -> Request:
+        row = self._database.row("SELECT * FROM requests WHERE request_id = ?", (request_id,))
+        if row is None:
+            raise KeyError(request_id)
+        return _request(row)
+
+    def queued(self) -> list[Request]:
+        rows = self._database.rows(
+            "SELECT * FROM requests WHERE state = 'queued' ORDER BY created_at, request_id"
+        )
+        return [_request(row) for row in rows]
+
+    def take(self, request_id: str) -> bool:
+        """Claim a queued request; False when somebody else was faster."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "UPDATE requests SET state = 'taken' WHERE request_id = ? AND state = 'queued'",
+                (request_id,),
+            )
+            return cursor.rowcount == 1
+
+    def fail_taken(self, message: str, remedy: str) -> int:
+        """At a worker's start: what a dead worker had taken is answered, not left hanging."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "UPDATE requests SET state = 'failed', error_code = 'interrupted', error_exit = 1,"
+                " error_message = ?, error_remedy = ? WHERE state = 'taken'",
+                (message, remedy),
+            )
+            return cursor.rowcount
+
+    def finish(self, request_id: str, result: Mapping[str, Json]) -> None:
+        self._database.execute(
+            "UPDATE requests SET state = 'done', result = ? WHERE request_id = ?",
+            (to_json(dict(result)), request_id),
+        )
+
+    def fail(self, request_id: str, error: BuilderError) -> None:
+        self._database.execute(
+            "UPDATE requests SET state = 'failed', error_code = ?, error_exit = ?,"
+            " error_message = ?, error_remedy = ? WHERE request_id = ?",
+            (error.code, int(error.exit_code), error.message, error.remedy, request_id),
+        )
+
+
+def _request(row: Row) -> Request:
+    return Request(
+        request_id=row["request_id"],
+        kind=RequestKind(row["kind"]),
+        key=SessionKey(row["user_id"], row["session_id"]),
+        payload=from_json(row["payload"]),
+        state=RequestState(row["state"]),
+        created_at=from_text(row["created_at"]),
+        result=None if row["result"] is None else from_json(row["result"]),
+        error_code=row["error_code"],
+        error_exit=row["error_exit"],
+        error_message=row["error_message"],
+        error_remedy=row["error_remedy"],
+    )

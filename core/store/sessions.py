@@ -1,0 +1,178 @@
+"""Sessions: identity, what is deployed where, and the change counter that front ends follow."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+import msgspec
+
+from core.clock import Clock, from_text, to_text
+from core.models.execution import Json
+from core.models.release import Resource
+from core.models.session import Session, SessionKey
+from core.models.user import HostProvider, SiteType
+from core.store.columns import from_json, instant, to_json
+from core.store.database import Database, Row
+
+
+class Sessions:
+    """Sites. Every write raises the session's `change`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, session: Session) -> bool:
+        """Insert unless it is there; whether it was new."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO sessions (user_id, session_id, host_provider, site_type, created_at,"
+                " updated_at, brief, simulated, model_url) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (
+                    session.key.user_id, session.key.session_id, session.host_provider,
+                    session.site_type, to_text(session.created_at), to_text(session.updated_at),
+                    session.brief, int(session.simulated), session.model_url,
+                ),
+            )  # fmt: skip
+            touch(connection, session.key, self._clock.now())
+            return cursor.rowcount == 1
+
+    def get(self, key: SessionKey) -> Session | None:
+        row = self._database.row(
+            "SELECT * FROM sessions WHERE user_id = ? AND session_id = ?",
+            (key.user_id, key.session_id),
+        )
+        return None if row is None else _session(row)
+
+    def by_prefix(self, prefix: str, user_id: str | None = None, limit: int = 6) -> list[Session]:
+        """Sessions whose id starts with `prefix`, newest first."""
+        where = "substr(session_id, 1, ?) = ?"
+        values: list[int | str] = [len(prefix), prefix]
+        if user_id is not None:
+            where = f"{where} AND user_id = ?"
+            values.append(user_id)
+        rows = self._database.rows(
+            f"SELECT * FROM sessions WHERE {where}"
+            " ORDER BY session_id DESC, created_at DESC LIMIT ?",
+            (*values, limit),
+        )
+        return [_session(row) for row in rows]
+
+    def of_user(self, user_id: str) -> list[Session]:
+        """A user's sessions, newest first."""
+        rows = self._database.rows(
+            "SELECT * FROM sessions WHERE user_id = ? ORDER BY created_at DESC, session_id DESC",
+            (user_id,),
+        )
+        return [_session(row) for row in rows]
+
+    def all(self) -> list[Session]:
+        """Every session, newest first."""
+        rows = self._database.rows("SELECT * FROM sessions ORDER BY created_at DESC")
+        return [_session(row) for row in rows]
+
+    def changed_since(self, change: int) -> list[Session]:
+        """Sessions whose row, agent, prompts or runs changed after that counter, oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM sessions WHERE change > ? ORDER BY change", (change,)
+        )
+        return [_session(row) for row in rows]
+
+    def change(self) -> int:
+        """The change counter now."""
+        row = self._database.row("SELECT value FROM meta WHERE key = 'change'")
+        return 0 if row is None else int(row["value"])
+
+    def touch(self, key: SessionKey) -> None:
+        with self._database.transaction() as connection:
+            touch(connection, key, self._clock.now())
+
+    def archive(self, key: SessionKey, *, archived: bool = True) -> None:
+        self._set(key, "archived = ?", (int(archived),))
+
+    def set_brief(self, key: SessionKey, brief: str) -> None:
+        self._set(key, "brief = ?", (brief,))
+
+    def set_model_url(self, key: SessionKey, model_url: str | None) -> None:
+        self._set(key, "model_url = ?", (model_url,))
+
+    def set_port(self, key: SessionKey, port: int) -> bool:
+        """Give the session its lasting local port; False when another session holds it."""
+        try:
+            self._set(key, "port = ?", (port,))
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def set_deployed(
+        self, key: SessionKey, *, url: str, at: datetime, count: int,
+        block: Mapping[str, Json], resources: Sequence[Resource],
+    ) -> None:  # fmt: skip
+        """Record a deploy: where it answers and what the host made."""
+        self._set(
+            key,
+            "url = ?, last_deployed_at = ?, deploy_count = ?, provider_block = ?, resources = ?",
+            (url, to_text(at), count, to_json(block), to_json([asdict(one) for one in resources])),
+        )
+
+    def set_destroyed(self, key: SessionKey) -> None:
+        self._set(key, "url = NULL, provider_block = '{}', resources = '[]'", ())
+
+    def provider_block(self, key: SessionKey) -> Mapping[str, Json]:
+        """The provider's own recorded ids, as they are shown in config.json."""
+        row = self._database.row(
+            "SELECT provider_block FROM sessions WHERE user_id = ? AND session_id = ?",
+            (key.user_id, key.session_id),
+        )
+        return {} if row is None else from_json(row["provider_block"])
+
+    def resources(self, key: SessionKey) -> list[Resource]:
+        row = self._database.row(
+            "SELECT resources FROM sessions WHERE user_id = ? AND session_id = ?",
+            (key.user_id, key.session_id),
+        )
+        return [] if row is None else msgspec.json.decode(row["resources"], type=list[Resource])
+
+    def _set(self, key: SessionKey, assignments: str, values: Sequence[str | int | None]) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"UPDATE sessions SET {assignments} WHERE user_id = ? AND session_id = ?",
+                (*values, key.user_id, key.session_id),
+            )
+            touch(connection, key, self._clock.now())
+
+
+def touch(connection: sqlite3.Connection, key: SessionKey, now: datetime) -> None:
+    """Raise the change counter and stamp the session with it, inside the caller's transaction."""
+    connection.execute(
+        "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'change'"
+    )
+    connection.execute(
+        "UPDATE sessions SET updated_at = ?,"
+        " change = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'change')"
+        " WHERE user_id = ? AND session_id = ?",
+        (to_text(now), key.user_id, key.session_id),
+    )
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        key=SessionKey(row["user_id"], row["session_id"]),
+        host_provider=HostProvider(row["host_provider"]),
+        site_type=SiteType(row["site_type"]),
+        created_at=from_text(row["created_at"]),
+        updated_at=from_text(row["updated_at"]),
+        brief=row["brief"],
+        simulated=bool(row["simulated"]),
+        archived=bool(row["archived"]),
+        url=row["url"],
+        last_deployed_at=instant(row["last_deployed_at"]),
+        deploy_count=row["deploy_count"],
+        port=row["port"],
+        model_url=row["model_url"],
+        change=row["change"],
+    )
