@@ -126,6 +126,16 @@ class DataRoot:
         return self.path / "executions"
 
     @property
+    def views_lock(self) -> Path:
+        """Held by whoever writes the exported views."""
+        return self.path / ".views.lock"
+
+    @property
+    def last_session(self) -> Path:
+        """The session that `-` means."""
+        return self.path / ".last-session"
+
+    @property
     def sites(self) -> Path:
         """What the local host serves: one folder per session, releases inside it."""
         return self.path / "sites"
@@ -174,6 +184,11 @@ class RuntimePaths:
     @property
     def tmux_config(self) -> Path:
         return self.path / "tmux.conf"
+
+    @property
+    def tmux_clients(self) -> Path:
+        """One small file per control client, so that a killed owner's client can be ended."""
+        return self.path / "tmux-clients"
 
     @property
     def worker_lock(self) -> Path:

@@ -43,6 +43,9 @@ class Session:
     port: int | None = None
     model_url: str | None = None
     """Where the session's Claude finds its Messages API when it is not the vendor's."""
+    aws_profile: str = "sunwaretech"
+    azure_profile: str = "sunwaretech"
+    """The cloud logins that the session was made with; later settings do not move its site."""
     change: int = 0
     """The store's change counter when this session, its agent or its runs last changed."""
 

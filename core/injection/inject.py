@@ -1,0 +1,225 @@
+"""Puts what a session's rule names into its `.claude` folder, in the form that Claude discovers.
+
+Planned as data first, then written: a library that cannot keep its rule changes nothing. Running
+it again changes nothing either, and mends what was changed in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from core.errors import StorageError
+from core.files import read_regular, write_atomically
+from core.injection.catalogue import ItemKind, read_catalogue
+from core.injection.lock import FILE_LIMIT_BYTES, InjectionLock, LockedFile, read_lock
+from core.injection.rules import Choice, choose, read_rules
+from core.injection.templates import (
+    SESSION_TEMPLATES,
+    SessionFacts,
+    Template,
+    fill_in,
+    read_template,
+    values_for,
+)
+from core.paths import SessionPaths
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFile:
+    """One file to write: `path` below `.claude`, `source` below the library."""
+
+    path: str
+    source: str
+    content: bytes
+    mode: int = 0o600
+
+    @property
+    def locked(self) -> LockedFile:
+        digest = hashlib.sha256(self.content).hexdigest()
+        return LockedFile(path=self.path, source=self.source, sha256=digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """What a session's Claude is given, by the names it is announced under."""
+
+    agents: tuple[str, ...]
+    skills: tuple[str, ...]
+    rules: tuple[str, ...]
+    lock_sha256: str
+    """Of the lock file: kept outside the session's folder, it proves the lock itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionPlan:
+    """Everything that an injection would write."""
+
+    files: tuple[PlannedFile, ...]
+    lock: InjectionLock
+    agents: tuple[str, ...]
+    skills: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(file.content) for file in self.files)
+
+
+def plan_injection(library: Path, facts: SessionFacts) -> InjectionPlan:
+    """What `inject` would write; changes nothing.
+
+    Raises:
+        LibraryError: A rule or a named item is missing or not valid.
+    """
+    choices = choose(
+        read_rules(library), read_catalogue(library), facts.host_provider, facts.site_type
+    )
+    rules = tuple(dict.fromkeys(choice.rule.name for choice in choices))
+    values = values_for(facts, ", ".join(rules))
+    items = [
+        PlannedFile(path=c.item.target, source=c.item.file, content=c.item.content) for c in choices
+    ]
+    pages = [_plan_page(library, template, values) for template in SESSION_TEMPLATES]
+    files = tuple(sorted((*items, *pages), key=lambda file: file.path))
+    lock = InjectionLock(
+        product_version=facts.product_version,
+        host_provider=facts.host_provider,
+        site_type=facts.site_type,
+        rules=rules,
+        files=tuple(file.locked for file in files),
+    )
+    return InjectionPlan(
+        files=files,
+        lock=lock,
+        agents=_names(choices, ItemKind.AGENT),
+        skills=_names(choices, ItemKind.SKILL),
+    )
+
+
+def inject(library: Path, paths: SessionPaths, facts: SessionFacts) -> Injected:
+    """Give the session exactly what its rule names; items of a former injection go.
+
+    Raises:
+        LibraryError: The library cannot keep the rule; nothing was written.
+        StorageError: The session's folder cannot be written, or holds a link where a folder
+            belongs.
+    """
+    plan = plan_injection(library, facts)
+    former = _former_items(paths)
+    _require_folder(paths.claude)
+    _write_lock(paths, _joined(plan.lock, former))
+    for file in plan.files:
+        _write(paths, file)
+    kept = {file.path for file in plan.files}
+    for old in former:
+        if old.path not in kept:
+            _remove(paths, old)
+    _write_lock(paths, plan.lock)
+    logger.info(
+        "library injected",
+        extra={
+            "user_id": facts.user_id,
+            "session_id": facts.session_id,
+            "host_provider": str(facts.host_provider),
+            "files": len(plan.files),
+        },
+    )
+    return Injected(
+        agents=plan.agents,
+        skills=plan.skills,
+        rules=plan.lock.rules,
+        lock_sha256=hashlib.sha256(plan.lock.encode()).hexdigest(),
+    )
+
+
+def _plan_page(library: Path, template: Template, values: Mapping[str, str]) -> PlannedFile:
+    content = read_template(library, template)
+    if template.is_filled_in:
+        content = fill_in(template, content, values)
+    return PlannedFile(
+        path=template.target, source=template.source, content=content, mode=template.mode
+    )
+
+
+def _names(choices: Iterable[Choice], kind: ItemKind) -> tuple[str, ...]:
+    return tuple(choice.item.name for choice in choices if choice.item.kind is kind)
+
+
+def _former_items(paths: SessionPaths) -> tuple[LockedFile, ...]:
+    """What earlier injections put there; a lock that cannot be read removes nothing."""
+    with contextlib.suppress(StorageError):
+        lock = read_lock(paths)
+        if lock is not None:
+            return tuple(file for file in lock.files if file.is_item)
+    return ()
+
+
+def _joined(lock: InjectionLock, former: Iterable[LockedFile]) -> InjectionLock:
+    """The lock during the work: an injection that dies half way leaves nothing unowned."""
+    paths = {file.path for file in lock.files}
+    old = tuple(file for file in former if file.path not in paths)
+    return msgspec.structs.replace(lock, files=(*lock.files, *old))
+
+
+def _write_lock(paths: SessionPaths, lock: InjectionLock) -> None:
+    name = paths.injection_lock.name
+    _write(paths, PlannedFile(path=name, source="", content=lock.encode()))
+
+
+def _write(paths: SessionPaths, file: PlannedFile) -> None:
+    target = paths.claude / file.path
+    for parent in reversed(PurePosixPath(file.path).parents[:-1]):
+        _require_folder(paths.claude / parent)
+    if not _is_written(paths, file, target):
+        write_atomically(target, file.content, mode=file.mode)
+
+
+def _is_written(paths: SessionPaths, file: PlannedFile, target: Path) -> bool:
+    name = f"{paths.claude.name}/{file.path}"
+    limit = max(FILE_LIMIT_BYTES, len(file.content))
+    if read_regular(paths.root, name, limit=limit) != file.content:
+        return False
+    return stat.S_IMODE(target.lstat().st_mode) == file.mode
+
+
+def _require_folder(folder: Path) -> None:
+    """A folder of ours, made where it is missing; a link in its place is refused."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise StorageError(
+                f"{folder} is not a folder but a link or a file, so nothing is written there.",
+                remedy=f"Look who put it there, remove {folder} and run it again.",
+            ) from None
+    except OSError as error:
+        raise StorageError(
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            remedy="Check free space and rights of the data root, then run it again.",
+        ) from error
+
+
+def _remove(paths: SessionPaths, file: LockedFile) -> None:
+    """Take an item away; its skill's folder goes with it when nothing else is inside."""
+    target = paths.claude / file.path
+    if target.parent.is_symlink() or target.parent.parent.is_symlink():
+        return
+    try:
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be removed: {error.strerror}.",
+            remedy="Check the rights of the session's .claude folder, then run it again.",
+        ) from error
+    if target.parent not in {paths.agents, paths.skills}:
+        with contextlib.suppress(OSError):
+            target.parent.rmdir()

@@ -1,0 +1,150 @@
+"""The agents' thread as the pipeline and the request handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.clock import Clock
+from core.errors import BuilderError, CancelledError, ConflictError, NeedsYouError, TimedOutError
+from core.models.prompt import Prompt, Receipt, Turn
+from core.models.session import Agent, AgentState, SessionKey
+from core.store.store import Store
+from tmux_bridge.agents.supervisor import Supervisor
+from tmux_bridge.agents.terminal import Terminal
+from tmux_bridge.tmux.panes import Key
+
+POLL_S = 0.05
+LOOK = "tmux-builder session attach {} shows what Claude waits for."
+DIGITS: dict[int, Key] = {
+    1: "1", 2: "2", 3: "3", 4: "4", 5: "5", 6: "6", 7: "7", 8: "8", 9: "9",
+}  # fmt: skip
+
+
+class TmuxAgentPane:
+    """Implements the port `AgentPane` over the supervisor; safe from any thread."""
+
+    def __init__(
+        self, supervisor: Supervisor, terminal: Terminal, store: Store, clock: Clock
+    ) -> None:
+        self._supervisor = supervisor
+        self._terminal = terminal
+        self._store = store
+        self._clock = clock
+
+    def ensure_ready(self, key: SessionKey, *, deadline_s: float) -> None:
+        """Start or resume the Claude and wait for its prompt.
+
+        Raises:
+            NeedsYouError: It shows a screen of its own that a person must answer.
+            TimedOutError, ConflictError, MissingProgramError: It does not come up.
+        """
+        end = self._clock.monotonic() + deadline_s
+        self._supervisor.ask(lambda: self._supervisor.start_agent(key))
+        while True:
+            agent = self._store.agents.get(key)
+            if agent.state in {AgentState.IDLE, AgentState.WORKING}:
+                return
+            _refuse_dead_end(agent)
+            if self._clock.monotonic() >= end:
+                raise TimedOutError(
+                    f"Claude was not ready within {deadline_s:g} s ({agent.evidence}).",
+                    remedy=LOOK.format(key.session_id),
+                )
+            self._pause()
+
+    def nudge(self) -> None:
+        self._supervisor.nudge()
+
+    def wait_turn(
+        self, prompt_id: str, *, deadline_s: float, cancelled: Callable[[], bool]
+    ) -> Turn:
+        """Wait for the receipt, then for the end of the turn that it began."""
+        end = self._clock.monotonic() + deadline_s
+        while True:
+            prompt = self._store.prompts.get(prompt_id)
+            if prompt is None:
+                raise ConflictError(
+                    f"There is no prompt {prompt_id}.", remedy="Send it again.", code="no_prompt"
+                )
+            turn = self._finished_turn(prompt)
+            if turn is not None:
+                return turn
+            if cancelled():
+                raise CancelledError("The wait was cancelled.", remedy="Run it again.")
+            if self._clock.monotonic() >= end:
+                raise self._too_late(prompt, deadline_s)
+            self._pause()
+
+    def answer(self, key: SessionKey, digit: int) -> None:
+        """Answer Claude's own question by its number.
+
+        Raises:
+            ConflictError: Claude asks nothing.
+        """
+        if self._store.agents.get(key).state is not AgentState.NEEDS_YOU:
+            raise ConflictError(
+                "Claude asks nothing at the moment.", remedy="Send a message instead."
+            )
+        self._press(key, DIGITS[digit])
+
+    def interrupt(self, key: SessionKey) -> None:
+        """Press Escape; the registry then shows the end of the turn."""
+        state = self._store.agents.get(key).state
+        if state not in {AgentState.WORKING, AgentState.NEEDS_YOU}:
+            raise ConflictError(
+                "Claude is not working, so there is nothing to interrupt.",
+                remedy="Send a message instead.",
+            )
+        self._press(key, "Escape")
+
+    def stop(self, key: SessionKey) -> None:
+        self._supervisor.ask(lambda: self._supervisor.stop_agent(key, "stopped by the operator"))
+
+    def _press(self, key: SessionKey, button: Key) -> None:
+        def act() -> None:
+            pane_id = self._store.agents.get(key).pane_id
+            if pane_id is not None:
+                self._terminal.press(pane_id, button)
+
+        self._supervisor.ask(act)
+
+    def _finished_turn(self, prompt: Prompt) -> Turn | None:
+        if prompt.receipt in {Receipt.REFUSED, Receipt.UNKNOWN}:
+            raise ConflictError(
+                f"The prompt was not confirmed by Claude: {prompt.reason}",
+                remedy=LOOK.format(prompt.key.session_id),
+                code=f"prompt_{prompt.receipt}",
+            )
+        turn = self._store.prompts.turn(prompt.prompt_id)
+        return turn if turn is not None and turn.outcome is not None else None
+
+    def _too_late(self, prompt: Prompt, deadline_s: float) -> BuilderError:
+        agent = self._store.agents.get(prompt.key)
+        if agent.state is AgentState.NEEDS_YOU:
+            return _needs_you(agent)
+        return TimedOutError(
+            f"Claude did not finish within {deadline_s:g} s.",
+            remedy=LOOK.format(prompt.key.session_id),
+        )
+
+    def _pause(self) -> None:
+        with self._supervisor.changed:
+            self._supervisor.changed.wait(POLL_S)
+
+
+def _refuse_dead_end(agent: Agent) -> None:
+    if agent.state is AgentState.NEEDS_YOU:
+        raise _needs_you(agent)
+    if agent.state in {AgentState.ENDED, AgentState.ABSENT}:
+        raise ConflictError(
+            f"Claude is not running: {agent.evidence}.",
+            remedy="Run tmux-builder doctor to see what it needs.",
+            code="claude_ended",
+        )
+
+
+def _needs_you(agent: Agent) -> NeedsYouError:
+    return NeedsYouError(
+        f"Claude waits for you: {agent.question or agent.evidence}",
+        remedy=LOOK.format(agent.key.session_id),
+    )

@@ -1,0 +1,199 @@
+"""What has to be there before the CLI's first start: its own settings, and a repository.
+
+Without it the CLI asks first-run questions that nobody answers. Every CLI process rewrites
+`.claude.json`, so it is merged, never replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from core.clock import wait_for
+from core.errors import ConflictError, MissingProgramError, StorageError
+from core.files import make_private_folder, read_regular, write_atomically
+from core.models.execution import Json
+from tmux_bridge.claude.cli import TESTED_VERSION
+
+_DOCUMENT = ".claude.json"
+_LIMIT = 32 * 1024 * 1024
+_KEY_TAIL = 20
+_GIT_TIMEOUT_S = 20
+
+
+def home_folder(config: Path) -> Path:
+    """The empty HOME of a session's Claude."""
+    return config / "home"
+
+
+def seed_config(config: Path, folder: Path, *, api_key: str | None = None) -> None:
+    """Answer the CLI's first-run questions beforehand; what it wrote itself stays.
+
+    Args:
+        config: The session's configuration folder of the CLI; made when missing.
+        folder: The session's folder, trusted by its real path.
+        api_key: A key that comes by `ANTHROPIC_API_KEY`, approved by its tail.
+
+    Raises:
+        StorageError: It cannot be written.
+        ConflictError: Another process holds the lock for too long.
+    """
+    make_private_folder(config)
+    make_private_folder(home_folder(config))
+    with _locked(config):
+        document = _read(config)
+        _merge(document, folder, api_key)
+        write_atomically(config / _DOCUMENT, json.dumps(document).encode())
+
+
+def carry_login(config: Path, environ: Mapping[str, str]) -> bool:
+    """Give a session the operator's stored login, where the environment holds none.
+
+    Returns:
+        Whether there was one. A newer one in the session stays: the CLI refreshes it in place.
+    """
+    own = _operator_config(environ)
+    name = ".credentials.json"
+    content = read_regular(own, name, limit=_LIMIT) if own.is_dir() else None
+    if content is None:
+        return False
+    with _locked(config):
+        theirs, ours = (own / name).stat().st_mtime_ns, config / name
+        if not ours.is_file() or ours.lstat().st_mtime_ns < theirs:
+            write_atomically(ours, content)
+        account = _operator_account(environ)
+        if account is not None:
+            document = _read(config)
+            document["oauthAccount"] = account
+            write_atomically(config / _DOCUMENT, json.dumps(document).encode())
+    return True
+
+
+def prepare_repository(folder: Path) -> None:
+    """Make the session's folder a git repository of its own, so that nothing above it leaks in.
+
+    Runs no code of the folder: no templates, no hooks, no configuration of the account. An
+    existing repository is left alone.
+
+    Raises:
+        MissingProgramError: git is missing or fails.
+        StorageError: Something that is not a folder is in the way.
+    """
+    git = folder / ".git"
+    if git.is_symlink() or (git.exists() and not git.is_dir()):
+        raise StorageError(f"{git} is not a folder.", remedy=f"rm {git}")
+    if (git / "HEAD").is_file():
+        return
+    command = ["git", "init", "--quiet", "--template=", "--initial-branch=main", str(folder)]
+    try:
+        answer = subprocess.run(
+            command, check=False, capture_output=True, text=True, errors="replace",
+            timeout=_GIT_TIMEOUT_S, env=_git_environment(), stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _no_git(folder, str(error)) from error
+    if answer.returncode != 0:
+        raise _no_git(folder, answer.stderr.strip()[:200])
+
+
+def _no_git(folder: Path, reason: str) -> MissingProgramError:
+    return MissingProgramError(
+        f"git cannot make a repository in {folder}: {reason}.", remedy="apt-get install git"
+    )
+
+
+def _git_environment() -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
+@contextlib.contextmanager
+def _locked(config: Path) -> Iterator[None]:
+    """One writer of a configuration folder; the lock lies beside it, out of the pane's reach."""
+    path = config.with_name(f".{config.name}.lock")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        if not wait_for(lambda: _try_lock(handle), deadline_s=10):
+            raise ConflictError(
+                f"Another process is preparing {config} for more than 10 s.",
+                remedy="Run it again in a moment.",
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(config: Path) -> dict[str, Json]:
+    """What the CLI wrote so far; an unreadable document counts as none."""
+    content = read_regular(config, _DOCUMENT, limit=_LIMIT)
+    return _object(content)
+
+
+def _object(content: bytes | None) -> dict[str, Json]:
+    try:
+        document: Json = msgspec.json.decode(content or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _merge(document: dict[str, Json], folder: Path, api_key: str | None) -> None:
+    document["hasCompletedOnboarding"] = True
+    document.setdefault("lastOnboardingVersion", TESTED_VERSION)
+    document.setdefault("theme", "dark")
+    document["hasSeenAutoDefaultNotice"] = True
+    document["autoUpdates"] = False
+    project = _child(_child(document, "projects"), str(folder.resolve()))
+    project["hasTrustDialogAccepted"] = True
+    project["hasCompletedProjectOnboarding"] = True
+    if api_key is not None:
+        responses = _child(document, "customApiKeyResponses")
+        approved = responses.get("approved")
+        tails: list[Json] = approved if isinstance(approved, list) else []
+        tail = api_key[-_KEY_TAIL:]
+        responses["approved"] = tails if tail in tails else [*tails, tail]
+        responses["rejected"] = []
+
+
+def _child(document: dict[str, Json], name: str) -> dict[str, Json]:
+    """The object of that name, made where there is none."""
+    value = document.get(name)
+    if not isinstance(value, dict):
+        value = document[name] = {}
+    return value
+
+
+def _operator_config(environ: Mapping[str, str]) -> Path:
+    chosen = environ.get("CLAUDE_CONFIG_DIR")
+    return Path(chosen) if chosen else Path(environ.get("HOME", "/nonexistent")) / ".claude"
+
+
+def _operator_account(environ: Mapping[str, str]) -> Json:
+    chosen = environ.get("CLAUDE_CONFIG_DIR")
+    folder = Path(chosen) if chosen else Path(environ.get("HOME", "/nonexistent"))
+    try:
+        content = (folder / _DOCUMENT).read_bytes()
+    except OSError:
+        return None
+    return _object(content).get("oauthAccount")

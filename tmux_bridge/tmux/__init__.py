@@ -1,0 +1,1 @@
+"""Everything about tmux and nothing about the programs in its panes."""
