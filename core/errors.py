@@ -6,6 +6,7 @@ never decides by itself how a failure ends.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -36,14 +37,23 @@ class BuilderError(Exception):
         message: One sentence: what failed, on which thing, and why.
         remedy: One sentence or command: what the operator does next.
         code: Machine-readable name; defaults to the class's own.
+        data: What was found all the same, such as the failed tests; shown beside the error.
     """
 
     code = "failed"
     exit_code = ExitCode.FAILED
     retryable = False
 
-    def __init__(self, message: str, *, remedy: str, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str,
+        code: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.data = data
         self.message = message
         self.remedy = remedy
         if code is not None:

@@ -81,6 +81,11 @@ class SessionPaths:
     def requests(self) -> Path:
         return self.state / "requests"
 
+    @property
+    def answers(self) -> Path:
+        """What the worker answers to the pane's requests; the pane can only read it."""
+        return self.state / "answers"
+
     def folders(self) -> tuple[Path, ...]:
         """Every folder a new session has, parents first."""
         return (
@@ -97,6 +102,7 @@ class SessionPaths:
             self.state,
             self.hooks,
             self.requests,
+            self.answers,
         )
 
     def run_log(self, run: int) -> Path:

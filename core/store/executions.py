@@ -112,6 +112,21 @@ class Executions:
         found = (_execution(row) for row in rows)
         return {execution.key: execution for execution in found}
 
+    def current_steps(self) -> dict[str, StepRecord]:
+        """Of the newest run of every session the step it stands at, in one query."""
+        rows = self._database.rows(
+            "SELECT s.* FROM executions e JOIN (SELECT user_id, session_id, MAX(run) AS run"
+            " FROM executions GROUP BY user_id, session_id) n ON e.user_id = n.user_id"
+            " AND e.session_id = n.session_id AND e.run = n.run JOIN steps s"
+            " ON s.execution_id = e.execution_id AND s.n = e.current_step"
+        )
+        return {row["execution_id"]: _step(row) for row in rows}
+
+    def stamps(self) -> dict[str, datetime]:
+        """Every run's id and when it last changed."""
+        rows = self._database.rows("SELECT execution_id, updated_at FROM executions")
+        return {row["execution_id"]: from_text(row["updated_at"]) for row in rows}
+
     def of_session(self, key: SessionKey) -> list[Execution]:
         """Every run of the session, newest first."""
         rows = self._database.rows(

@@ -77,8 +77,15 @@ class Requests:
     def fail(self, request_id: str, error: BuilderError) -> None:
         self._database.execute(
             "UPDATE requests SET state = 'failed', error_code = ?, error_exit = ?,"
-            " error_message = ?, error_remedy = ? WHERE request_id = ?",
-            (error.code, int(error.exit_code), error.message, error.remedy, request_id),
+            " error_message = ?, error_remedy = ?, result = ? WHERE request_id = ?",
+            (
+                error.code,
+                int(error.exit_code),
+                error.message,
+                error.remedy,
+                None if error.data is None else to_json(dict(error.data)),
+                request_id,
+            ),
         )
 
 

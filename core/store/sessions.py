@@ -30,12 +30,14 @@ class Sessions:
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO sessions (user_id, session_id, host_provider, site_type, created_at,"
-                " updated_at, brief, simulated, model_url) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " updated_at, brief, simulated, model_url, aws_profile, azure_profile)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING",
                 (
                     session.key.user_id, session.key.session_id, session.host_provider,
                     session.site_type, to_text(session.created_at), to_text(session.updated_at),
                     session.brief, int(session.simulated), session.model_url,
+                    session.aws_profile, session.azure_profile,
                 ),
             )  # fmt: skip
             touch(connection, session.key, self._clock.now())
@@ -91,6 +93,21 @@ class Sessions:
         with self._database.transaction() as connection:
             touch(connection, key, self._clock.now())
 
+    def remove(self, key: SessionKey) -> None:
+        """Forget a session whose creation failed half way; nothing refers to it yet."""
+        self._database.execute(
+            "DELETE FROM sessions WHERE user_id = ? AND session_id = ?",
+            (key.user_id, key.session_id),
+        )
+
+    def provider_blocks(self) -> dict[SessionKey, Mapping[str, Json]]:
+        """Every session's recorded ids, in one query."""
+        rows = self._database.rows("SELECT user_id, session_id, provider_block FROM sessions")
+        return {
+            SessionKey(row["user_id"], row["session_id"]): from_json(row["provider_block"])
+            for row in rows
+        }
+
     def archive(self, key: SessionKey, *, archived: bool = True) -> None:
         self._set(key, "archived = ?", (int(archived),))
 
@@ -107,6 +124,10 @@ class Sessions:
         except sqlite3.IntegrityError:
             return False
         return True
+
+    def clear_port(self, key: SessionKey) -> None:
+        """Give the lasting local port back, because nothing is served there any more."""
+        self._set(key, "port = NULL", ())
 
     def set_deployed(
         self, key: SessionKey, *, url: str, at: datetime, count: int,
@@ -174,5 +195,7 @@ def _session(row: Row) -> Session:
         deploy_count=row["deploy_count"],
         port=row["port"],
         model_url=row["model_url"],
+        aws_profile=row["aws_profile"],
+        azure_profile=row["azure_profile"],
         change=row["change"],
     )

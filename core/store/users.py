@@ -44,6 +44,19 @@ class Users:
         )
         return [_user(row) for row in rows]
 
+    def count(self) -> int:
+        """How many users there are; users are never deleted, so it only grows."""
+        row = self._database.row("SELECT COUNT(*) AS users FROM users")
+        return 0 if row is None else int(row["users"])
+
+    def remove(self, user_id: str) -> None:
+        """Forget a user whose creation failed half way.
+
+        Raises:
+            sqlite3.IntegrityError: It has sessions already.
+        """
+        self._database.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
+
     def all(self) -> list[User]:
         """Every user, newest first."""
         rows = self._database.rows("SELECT * FROM users ORDER BY created_at DESC, user_id")

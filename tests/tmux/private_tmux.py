@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -104,7 +103,3 @@ def kill_server(server: TmuxServer) -> None:
     assert pid
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not server.is_running(), "the killed server's socket refuses")
-
-
-def python_line(code: str) -> str:
-    return shlex.join([sys.executable, "-c", code])

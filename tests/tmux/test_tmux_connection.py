@@ -161,6 +161,24 @@ def test_a_listener_that_fails_does_not_end_the_connection(server: TmuxServer) -
         broken.close()
 
 
+def test_a_listener_that_waits_for_itself_is_told_so_at_once(server: TmuxServer) -> None:
+    failures: list[str] = []
+
+    class Waiting(ControlListener):
+        def sessions_changed(self) -> None:
+            try:
+                waiting.command("display-message -p x")
+            except RuntimeError as error:
+                failures.append(str(error))
+
+    waiting = server.connect(Waiting())
+    try:
+        Panes(waiting, server).create("a", ["cat"], folder=Path("/tmp"))
+        eventually(lambda: failures, "the listener has failed")
+    finally:
+        waiting.close()
+
+
 def test_a_killed_server_fails_what_waits_and_everything_after(server: TmuxServer) -> None:
     heard = Heard()
     connection = server.connect(heard)

@@ -84,14 +84,19 @@ def test_any_folder_is_the_working_folder(panes: Panes, tmp_path: Path, name: st
 def test_a_single_word_is_a_program_not_a_shell_line(panes: Panes) -> None:
     word = "no such;program $(touch /tmp/never)"
     pane = panes.create("single", [word], folder=TMP)
-    dead = eventually(lambda: _dead(panes, "single"), "the missing program is dead")
-    assert dead.dead_status == 127
+    eventually(lambda: _status(panes, "single") == 127, "the shell could not become it")
     eventually(lambda: screen_has(panes, pane, "no such;program $(touch"), "the whole word")
 
 
 def _dead(panes: Panes, name: str) -> PaneInfo | None:
     pane = panes.find(name)
     return pane if pane is not None and pane.dead else None
+
+
+def _status(panes: Panes, name: str) -> int | None:
+    """tmux knows the status a moment after the death."""
+    pane = _dead(panes, name)
+    return pane.dead_status if pane is not None else None
 
 
 def test_a_missing_folder_a_bad_name_and_a_bad_size_start_nothing(panes: Panes) -> None:
@@ -125,7 +130,7 @@ def test_exit_status_and_signal_of_a_dead_program_are_known(panes: Panes) -> Non
     python_pane(panes, "three", "raise SystemExit(3)")
     killed = panes.create("killed", ["cat"], folder=TMP)
     os.kill(killed.pane_pid, signal.SIGKILL)
-    assert eventually(lambda: _dead(panes, "three"), "three is dead").dead_status == 3
+    eventually(lambda: _status(panes, "three") == 3, "three ended with its status")
     gone = eventually(lambda: _dead(panes, "killed"), "killed is dead")
     assert gone.dead_status is None
     assert gone.pane_id == killed.pane_id

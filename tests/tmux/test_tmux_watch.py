@@ -82,7 +82,7 @@ def test_birth_death_and_disappearance_are_heard_in_order(scene: Scene) -> None:
 def test_a_pane_that_was_dead_before_it_was_seen_is_both_born_and_dead(scene: Scene) -> None:
     scene.create("b", "sh", "-c", "exit 4")
     scene.hears("+b", "!b")
-    assert scene.watch.known[0].dead_status == 4
+    eventually(lambda: scene.watch.known[0].dead_status == 4, "the status follows")
 
 
 def test_a_program_started_again_in_its_pane_appears_again(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Protocol
 
 from core.clock import Clock
 from core.errors import NotFoundError
-from core.models.session import Agent, AgentState, SessionKey
+from core.models.session import Agent, AgentState, Session, SessionKey
 from core.store.store import Store
 from tmux_bridge.claude.cli import ClaudeProgram
 from tmux_bridge.claude.launch import ClaudeLaunch, prepare_launch
@@ -52,6 +52,7 @@ class StartContext:
     secrets: Path
     environ: Mapping[str, str]
     isolation: bool
+    model_url: Callable[[Session], str | None]
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ class Starter:
                 program=context.program,
                 claude_session_id=claude_session_id,
                 resume=rung is Rung.RESUME,
-                model_url=session.model_url,
+                model_url=context.model_url(session),
                 environ=context.environ,
                 isolation=context.isolation,
             ),

@@ -62,6 +62,9 @@ class ClaudeLaunch:
             no credential of the operator goes there.
         environ: The operator's environment, read through an allow list.
         isolation: Run in bubblewrap; without it only the CLI's own rules hold.
+        mode: The CLI's permission mode. `dontAsk` never opens a dialog, not even for a question;
+            in `manual` Claude can ask.
+        max_retries: How often the CLI tries again when the service fails; 6 are about 30 s.
     """
 
     paths: SessionPaths
@@ -72,6 +75,7 @@ class ClaudeLaunch:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     isolation: bool = True
     mode: str = MODE
+    max_retries: int = MAX_RETRIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ def claude_environment(launch: ClaudeLaunch) -> dict[str, str]:
         "DISABLE_BUG_COMMAND": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN": "1",
-        "CLAUDE_CODE_MAX_RETRIES": str(MAX_RETRIES),
+        "CLAUDE_CODE_MAX_RETRIES": str(launch.max_retries),
         "GIT_OPTIONAL_LOCKS": "0",
         SESSION_VARIABLE: str(launch.paths.root),
     }

@@ -14,7 +14,7 @@ PASTE_LIMIT_BYTES = 10_240
 
 _TAB = "    "
 _GUARD = ". "
-_PASTED = re.compile(r"<pasted_content[^>]*>\n?(.*?)\n?</pasted_content>", re.DOTALL)
+_PASTED = re.compile(r"\n*<pasted_content[^>]*>\n?(.*?)\n?</pasted_content[^>]*>\n?", re.DOTALL)
 _QUIT_WORDS = frozenset({"exit", "quit", ":q", ":q!", ":wq", ":wq!"})
 _LINE_ENDS = re.compile(r"\r\n|\r|\u2028|\u2029|\x85|\x0b|\x0c")
 

@@ -33,16 +33,16 @@ class Chooser:
     def choose(self, request: Conversation) -> Chosen:
         with self._lock:
             turn = next((t for t in self.script.turns if self._fits(t, request)), None)
-            if turn is None:
-                name = "side" if request.kind is Kind.SIDE else "default"
-                reply = self.script.side if request.kind is Kind.SIDE else self.script.default
-                return Chosen(turn=name, reply=reply, fails=self._fails(name, reply))
-            self._prompts.setdefault(turn.name, set()).add(_key(request))
-            reply = turn.replies[min(request.round, len(turn.replies) - 1)]
-            fails = self._fails(turn.name, reply)
-        return Chosen(
-            turn=turn.name, reply=_filled(reply, _values(self.script.choices, request)), fails=fails
-        )
+            if turn is not None:
+                self._prompts.setdefault(turn.name, set()).add(_key(request))
+                name, reply = turn.name, turn.replies[min(request.round, len(turn.replies) - 1)]
+            elif request.kind is Kind.SIDE:
+                name, reply = "side", self.script.side
+            else:
+                name, reply = "default", self.script.default
+            fails = self._fails(name, reply)
+        values = _values(self.script.choices, request)
+        return Chosen(turn=name, reply=_filled(reply, values), fails=fails)
 
     def _fits(self, turn: Turn, request: Conversation) -> bool:
         when = turn.when

@@ -161,6 +161,9 @@ class ControlConnection:
             TmuxSilentError: No answer in time. It may still be executed.
             TmuxGoneError: The connection is lost.
         """
+        if threading.current_thread() is self._reader:
+            message = "a listener waited for a command on the thread that would answer it"
+            raise RuntimeError(message)
         answer = self.submit(line)
         try:
             return answer.result(timeout_s)

@@ -18,13 +18,15 @@ UTF8_LOCALE = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
 # `window-size` stays unset: as a global `manual` it ends tmux 3.3a at the next new session.
 # `paste-buffer` into a pane whose program has ended does the same, so every default key that
 # pastes is guarded or unbound. The "Pane is dead" line would scroll away what the program said
-# last, so the status line says it. `update-environment` would copy variables of whoever attaches.
+# last, so the status line says it. Quick keys are keys, or a fast `prefix d` would be typed.
+# `update-environment` would copy variables of whoever attaches.
 _CONFIG = f"""\
 set -g detach-on-destroy off
 set -g remain-on-exit on
 set -gq remain-on-exit-format ""
 set -g history-limit {HISTORY_LINES}
 set -s escape-time 0
+set -g assume-paste-time 0
 set -s exit-empty on
 set -s set-clipboard off
 set -s focus-events off

@@ -42,7 +42,6 @@ def run_clean(
             list(argv),
             dict(environ),
             file_actions=_file_actions(errors.fileno()),
-            setsid=True,
             setsigmask=(),
             setsigdef=_DEFAULTED,
         )

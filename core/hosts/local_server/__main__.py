@@ -1,0 +1,93 @@
+"""Start the local host server of a data root, detached from whoever asked for it.
+
+There is one per data root: it holds a lock for its life, and a second one ends at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import os
+import resource
+import sys
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from core.clock import wait_for
+from core.paths import DataRoot, RuntimePaths
+
+LARGEST_LOG_BYTES = 2 * 1024 * 1024
+LOCK_PATIENCE_S = 1.0
+MOST_FILES = 65536
+
+
+def main() -> int:
+    arguments = _arguments()
+    if not arguments.foreground and _is_parent_after_fork():
+        return 0
+    runtime = RuntimePaths(arguments.runtime)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    lock = os.open(runtime.host_lock, flags, 0o600)
+    if not wait_for(lambda: _locked(lock), deadline_s=LOCK_PATIENCE_S):
+        return 0
+    _log_to(runtime.host_log)
+    _raise_file_limit()
+    from core.hosts.local_server.server import serve  # noqa: PLC0415 - slow: not before the fork
+
+    serve(DataRoot(arguments.data_dir), runtime, lock)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m core.hosts.local_server")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--runtime", type=Path, required=True)
+    parser.add_argument("--foreground", action="store_true", help="stay in this terminal")
+    return parser.parse_args()
+
+
+def _is_parent_after_fork() -> bool:
+    """Leave the caller's process group, terminal and list of children."""
+    if os.fork():
+        return True
+    os.setsid()
+    return False
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class _Facts(logging.Formatter):
+    """The constant message with its facts behind it."""
+
+    _known = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {key: value for key, value in vars(record).items() if key not in self._known}
+        return f"{super().format(record)} {facts or ''}".rstrip()
+
+
+def _log_to(path: Path) -> None:
+    handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG_BYTES, backupCount=1)
+    handler.setFormatter(_Facts("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _raise_file_limit() -> None:
+    """A listening socket a site, and a connection a visitor."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Static sites on this computer: files, served on loopback by the local host server."""
+
+from __future__ import annotations
+
+from core.hosts.environment import HostEnvironment
+from core.hosts.local_server.publishing import LocalHost
+from core.models.user import SiteType
+from core.ports.host import Host
+
+
+def create(environment: HostEnvironment) -> Host:
+    return LocalHost(environment, SiteType.STATIC)

@@ -1,0 +1,162 @@
+"""Step 3: Claude gets the brief and writes the site.
+
+The prompt's row decides everything after a crash: a text that may have reached Claude is never
+sent again, because a second sending costs a turn and may undo the first.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from core.clock import wait_for
+from core.errors import (
+    AnswerIsNoError,
+    BuilderError,
+    CancelledError,
+    NeedsYouError,
+    NothingToDeployError,
+    TimedOutError,
+)
+from core.models.execution import LogLevel
+from core.models.prompt import Prompt, PromptKind, Receipt, Turn, TurnOutcome
+from core.models.session import AgentState
+from core.pipeline.step import StepContext, StepOutcome
+
+_ASK_S = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+class GenerateSite:
+    """Send once, wait for the receipt and the end of the turn, then look at what was written."""
+
+    name = "generate_site"
+
+    def run(self, ctx: StepContext) -> StepOutcome:
+        prompt = self._prompt(ctx)
+        _require_sendable(ctx, prompt)
+        if prompt.receipt is Receipt.QUEUED:
+            ctx.progress("starting Claude")
+            ctx.ports.agent.ensure_ready(ctx.key, deadline_s=ctx.ports.limits.ready_s)
+            ctx.log("Claude is ready")
+        ctx.progress("Claude writes the site")
+        ctx.ports.agent.nudge()
+        return _judge(ctx, self._wait(ctx, prompt.prompt_id))
+
+    def probe(self, ctx: StepContext) -> StepOutcome | None:
+        turn = ctx.store.prompts.turn(ctx.idempotency_key)
+        return None if turn is None or turn.outcome is None else _judge(ctx, turn)
+
+    def abandon(self, ctx: StepContext) -> None:
+        """A brief that still waits is withdrawn; a turn that runs is interrupted."""
+        prompt = ctx.store.prompts.get(ctx.idempotency_key)
+        if prompt is None:
+            return
+        if prompt.receipt is Receipt.QUEUED:
+            ctx.store.prompts.move(
+                prompt.prompt_id, Receipt.REFUSED, reason="The operator cancelled the run."
+            )
+            return
+        turn = ctx.store.prompts.turn(prompt.prompt_id)
+        if not prompt.receipt.is_final or (turn is not None and turn.outcome is None):
+            ctx.ports.agent.interrupt(ctx.key)
+            ctx.log("Claude's turn interrupted", level=LogLevel.WARN)
+
+    def _prompt(self, ctx: StepContext) -> Prompt:
+        prompt_id = ctx.idempotency_key
+        known = ctx.store.prompts.get(prompt_id)
+        if known is not None:
+            return known
+        brief = ctx.ports.briefs(ctx.session)
+        prompt = ctx.store.prompts.add(
+            prompt_id, ctx.key, PromptKind.BRIEF, brief, ctx.execution.execution_id
+        )
+        ctx.log("brief queued", {"prompt_id": prompt_id, "bytes": len(brief.encode())})
+        return prompt
+
+    def _wait(self, ctx: StepContext, prompt_id: str) -> Turn:
+        """The ended turn; while Claude waits for a person the run stays running."""
+        while True:
+            try:
+                return ctx.ports.agent.wait_turn(
+                    prompt_id, deadline_s=ctx.ports.limits.turn_s, cancelled=ctx.cancelled
+                )
+            except NeedsYouError as error:
+                ctx.log("Claude waits for you", {"reason": error.message}, level=LogLevel.WARN)
+                ctx.progress("Claude waits for you")
+                _wait_for_answer(ctx, error)
+            except TimedOutError:
+                prompt = ctx.store.prompts.get(prompt_id)
+                if prompt is not None:
+                    _require_sendable(ctx, prompt)
+                raise
+
+
+def _wait_for_answer(ctx: StepContext, error: NeedsYouError) -> None:
+    def is_over() -> bool:
+        agent = ctx.store.agents.get(ctx.key)
+        return agent.state is not AgentState.NEEDS_YOU or ctx.cancelled()
+
+    # At least one interval, so that a pane which repeats itself is not asked in a tight loop.
+    ctx.ports.clock.sleep(_ASK_S)
+    answered = wait_for(
+        is_over,
+        deadline_s=ctx.ports.limits.answer_s,
+        interval_s=_ASK_S,
+        clock=ctx.ports.clock,
+    )
+    if ctx.cancelled():
+        raise CancelledError("The wait for an answer was ended.", remedy=error.remedy)
+    if not answered:
+        raise TimedOutError(
+            f"Nobody answered Claude's question ({error.message})",
+            remedy=f"tmux-builder session attach {ctx.key.session_id}",
+        )
+
+
+def _require_sendable(ctx: StepContext, prompt: Prompt) -> None:
+    """Refuse what must not be sent again, unless its turn is known after all."""
+    if ctx.store.prompts.turn(prompt.prompt_id) is not None:
+        return
+    session_id = ctx.key.session_id
+    if prompt.receipt is Receipt.REFUSED:
+        raise AnswerIsNoError(
+            f"The brief was not accepted ({prompt.reason or 'no reason was given'}).",
+            remedy=f"Send the wish with tmux-builder session send {session_id}, then deploy.",
+            code="prompt_refused",
+        )
+    if prompt.receipt is Receipt.UNKNOWN:
+        raise BuilderError(
+            "It is not known whether Claude got the brief, so it was not sent again"
+            f" ({prompt.reason or 'no receipt came'}).",
+            remedy=f"Look with tmux-builder session attach {session_id}, then send or deploy.",
+            code="prompt_unknown",
+        )
+
+
+def _judge(ctx: StepContext, turn: Turn) -> StepOutcome:
+    session_id = ctx.key.session_id
+    if turn.outcome is not TurnOutcome.FINISHED:
+        was_interrupted = turn.outcome is TurnOutcome.INTERRUPTED
+        raise BuilderError(
+            f"Claude's turn {'was interrupted' if was_interrupted else 'failed'}"
+            f" ({_one_line(turn.message) or 'no reason was given'}).",
+            remedy=f"tmux-builder session send {session_id} 'Go on.' and then"
+            f" tmux-builder deploy {session_id}",
+            code="turn_interrupted" if was_interrupted else "turn_failed",
+        )
+    missing = ctx.ports.releases.missing(ctx.session)
+    if missing is not None:
+        raise NothingToDeployError(
+            f"Claude's turn ended, but there is no site to deploy: {missing.rstrip('.')}.",
+            remedy=f"Ask for it with tmux-builder session send {session_id}, then deploy.",
+        )
+    return StepOutcome(detail=_one_line(turn.message) or "the turn ended")
+
+
+def _one_line(message: str | None) -> str:
+    text = " ".join((message or "").split()).rstrip(".")
+    return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+STEP = GenerateSite()

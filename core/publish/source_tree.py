@@ -1,0 +1,217 @@
+"""Reading a folder that a pane writes: by directory handles, following no link, within bounds.
+
+A symbolic link is never followed. One that leads outside of the folder is an error, because
+somebody expects that content to be published; one that stays inside is left out and listed,
+because not every host knows links.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import AnswerIsNoError, BuilderError, StorageError
+from core.models.release import ReleaseFile
+from core.publish.left_out import HEAD_BYTES, is_left_out_by_name, is_private_key, shown_path
+
+CHUNK_BYTES = 1024 * 1024
+DEEPEST_FOLDER = 48
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one site may hold."""
+
+    files: int = 20_000
+    size_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """What a site folder held at one moment."""
+
+    files: tuple[ReleaseFile, ...]
+    left_out: tuple[str, ...]
+
+
+class SourceChangedError(BuilderError):
+    """Somebody wrote while it was read; reading again may succeed."""
+
+    code = "source_changed"
+    retryable = True
+
+
+def read_source(source: Path, limits: Limits) -> SourceTree:
+    """Every file to publish, with its hash.
+
+    Raises:
+        AnswerIsNoError: A link leads outside, or there is more than `limits` allow.
+        SourceChangedError: A file went away while the folder was read.
+        StorageError: Something in it cannot be read.
+    """
+    walk = _Walk(source, limits)
+    with _translated(source):
+        handle = os.open(source, _FOLDER)
+        try:
+            walk.folder(handle, "", 0)
+        finally:
+            os.close(handle)
+    return SourceTree(
+        files=tuple(sorted(walk.files, key=lambda file: file.path.encode())),
+        left_out=tuple(sorted(walk.left_out)),
+    )
+
+
+class _Walk:
+    def __init__(self, source: Path, limits: Limits) -> None:
+        self._source = source
+        self._limits = limits
+        self._entries = 0
+        self._size_bytes = 0
+        self.files: list[ReleaseFile] = []
+        self.left_out: list[str] = []
+
+    def folder(self, handle: int, prefix: str, depth: int) -> None:
+        if depth > DEEPEST_FOLDER:
+            raise _too_much(f"source/ has folders deeper than {DEEPEST_FOLDER} levels")
+        for name, mode in self._names(handle):
+            path = f"{prefix}{name}"
+            if is_left_out_by_name(path):
+                self.left_out.append(shown_path(path))
+            elif stat.S_ISDIR(mode):
+                deeper = os.open(name, _FOLDER, dir_fd=handle)
+                try:
+                    self.folder(deeper, f"{path}/", depth + 1)
+                finally:
+                    os.close(deeper)
+            elif stat.S_ISREG(mode):
+                self._file(handle, name, path)
+            else:
+                self._special(path, mode)
+
+    def _names(self, handle: int) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        with os.scandir(handle) as entries:
+            for entry in entries:
+                self._entries += 1
+                if self._entries > self._limits.files * 4:
+                    raise _too_much(f"source/ holds more than {self._limits.files * 4} entries")
+                found.append((entry.name, entry.stat(follow_symlinks=False).st_mode))
+        return sorted(found)
+
+    def _special(self, path: str, mode: int) -> None:
+        if stat.S_ISLNK(mode) and self._leads_outside(path):
+            raise AnswerIsNoError(
+                f"A symlink in source/ points outside: {path}.",
+                remedy=f"Replace source/{path} by a copy of the file it points to.",
+                code="symlink_outside",
+            )
+        self.left_out.append(shown_path(path))
+
+    def _leads_outside(self, path: str) -> bool:
+        try:
+            target = (self._source / path).resolve()
+        except (OSError, RuntimeError):
+            return False
+        return not target.is_relative_to(self._source.resolve())
+
+    def _file(self, handle: int, name: str, path: str) -> None:
+        descriptor = os.open(name, _FILE, dir_fd=handle)
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            info = os.fstat(descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                raise _changed(path)
+            digest, size = hashlib.sha256(), 0
+            while chunk := stream.read(CHUNK_BYTES):
+                if size == 0 and is_private_key(path, chunk[:HEAD_BYTES]):
+                    self.left_out.append(shown_path(path))
+                    return
+                digest.update(chunk)
+                size += len(chunk)
+                self._grow(len(chunk))
+        self.files.append(
+            ReleaseFile(
+                path=path,
+                sha256=digest.hexdigest(),
+                size_bytes=size,
+                executable=bool(info.st_mode & stat.S_IXUSR),
+            )
+        )
+        if len(self.files) > self._limits.files:
+            raise _too_much(f"source/ holds more than {self._limits.files} files")
+
+    def _grow(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        if self._size_bytes > self._limits.size_bytes:
+            mebibytes = self._limits.size_bytes // 1024**2
+            raise _too_much(f"source/ holds more than {mebibytes} MiB")
+
+
+def stream_file(source: Path, file: ReleaseFile) -> Iterator[bytes]:
+    """The bytes of a file that `read_source` saw, proven to be the same while they are read.
+
+    Raises:
+        SourceChangedError: They are other bytes by now. The last chunk may be out already.
+    """
+    digest, left = hashlib.sha256(), file.size_bytes
+    with os.fdopen(_open_again(source, file.path), "rb", buffering=0) as stream:
+        while left:
+            chunk = stream.read(min(CHUNK_BYTES, left))
+            if not chunk:
+                raise _changed(file.path)
+            digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+        if stream.read(1) or digest.hexdigest() != file.sha256:
+            raise _changed(file.path)
+
+
+def _open_again(source: Path, path: str) -> int:
+    *folders, name = path.split("/")
+    with _translated(source):
+        current = os.open(source, _FOLDER)
+        try:
+            for folder in folders:
+                deeper = os.open(folder, _FOLDER, dir_fd=current)
+                os.close(current)
+                current = deeper
+            return os.open(name, _FILE, dir_fd=current)
+        finally:
+            os.close(current)
+
+
+@contextmanager
+def _translated(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _MOVED:
+            raise _changed(str(error.filename)) from error
+        raise StorageError(
+            f"{source} cannot be read: {error.filename}: {error.strerror}.",
+            remedy="Make every file in source/ readable, then deploy again.",
+        ) from error
+
+
+def _changed(path: str) -> SourceChangedError:
+    return SourceChangedError(
+        f"source/ changed while it was being read ({shown_path(path)}).",
+        remedy="Deploy again when nothing writes the site any more.",
+    )
+
+
+def _too_much(sentence: str) -> AnswerIsNoError:
+    return AnswerIsNoError(
+        f"{sentence}.",
+        remedy="Move what does not belong to the site out of source/, then deploy again.",
+        code="source_too_big",
+    )

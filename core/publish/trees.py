@@ -1,0 +1,125 @@
+"""Reading releases back: bytes by release, proven by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from core.errors import StorageError
+from core.models.release import Release, ReleaseFile
+from core.publish.git_process import start_git
+
+CHUNK_BYTES = 1024 * 1024
+
+
+class GitReleaseTrees:
+    """The releases of one session, out of the product's own repository.
+
+    No attribute, filter or archive setting takes part: blobs are copied as they are, and each is
+    compared with the manifest's hash.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+
+    def export(self, release: Release, destination: Path) -> None:
+        """Write the release's files below an existing empty folder.
+
+        Raises:
+            StorageError: The repository or the release in it is gone or damaged, or the disk full.
+        """
+        with self._blobs(release, release.files) as stream:
+            made: set[Path] = {destination}
+            for file in release.files:
+                target = _target(destination, file.path)
+                if target.parent not in made:
+                    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    made.add(target.parent)
+                self._export_file(stream, file, target)
+
+    def read(self, release: Release, path: str) -> bytes:
+        """One file's content.
+
+        Raises:
+            StorageError: There is no such file in the release, or it is damaged.
+        """
+        found = next((file for file in release.files if file.path == path), None)
+        if found is None:
+            raise self._lost(path)
+        with self._blobs(release, (found,)) as stream:
+            return b"".join(self._content(stream, found))
+
+    def _export_file(self, stream: IO[bytes], file: ReleaseFile, target: Path) -> None:
+        mode = 0o700 if file.executable else 0o600
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(target, flags, mode), "wb", buffering=0) as written:
+                for chunk in self._content(stream, file):
+                    written.write(chunk)
+        except OSError as error:
+            raise StorageError(
+                f"{target} cannot be written: {error.strerror}.",
+                remedy="Check free space and rights of the data root, then run it again.",
+            ) from error
+
+    @contextmanager
+    def _blobs(self, release: Release, files: Sequence[ReleaseFile]) -> Iterator[IO[bytes]]:
+        if not self._repository.is_dir():
+            raise self._lost(release.release_id)
+        with tempfile.TemporaryFile() as questions:
+            for file in files:
+                questions.write(f"{release.tree}:{file.path}\n".encode())
+            questions.seek(0)
+            streams = {
+                "stdin": questions.fileno(),
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.DEVNULL,
+            }
+            process = start_git(
+                self._repository, ["cat-file", "--batch", "--buffer"], streams=streams
+            )
+        assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
+        try:
+            yield process.stdout
+        finally:
+            process.stdout.close()
+            process.kill()
+            process.wait()
+
+    def _content(self, stream: IO[bytes], file: ReleaseFile) -> Iterator[bytes]:
+        heading = stream.readline().split()
+        if heading[1:] != [b"blob", b"%d" % file.size_bytes]:
+            raise self._lost(file.path)
+        digest, left = hashlib.sha256(), file.size_bytes
+        while left:
+            chunk = stream.read(min(CHUNK_BYTES, left))
+            if not chunk:
+                raise self._lost(file.path)
+            digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+        stream.read(1)
+        if digest.hexdigest() != file.sha256:
+            raise self._lost(file.path)
+
+    def _lost(self, what: str) -> StorageError:
+        return StorageError(
+            f"{what} is missing or damaged in the releases at {self._repository}.",
+            remedy="Deploy the site again; a former release that is lost cannot be rolled back to.",
+        )
+
+
+def _target(destination: Path, path: str) -> Path:
+    parts = Path(path).parts
+    if not parts or ".." in parts or path.startswith("/"):
+        raise StorageError(
+            f"A release names a path that is none: {path!r}.",
+            remedy="Deploy the site again; the stored manifest is damaged.",
+        )
+    return destination.joinpath(*parts)

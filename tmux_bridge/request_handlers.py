@@ -1,0 +1,203 @@
+"""What the worker does for each kind of request, and the small pool that does it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+from core.checks.e2e import E2eOptions
+from core.checks.health import HealthOptions
+from core.checks.screenshot import ScreenshotOptions
+from core.errors import BuilderError, NotFoundError, NothingToDeployError
+from core.models.execution import Json
+from core.models.request import Request, RequestKind
+from core.models.session import Session
+from core.paths import SessionPaths
+from core.ports.agent import AgentPane
+from core.ports.host import Host
+from core.store.store import Store
+from core.store.views import Views
+from tmux_bridge.check_answers import check_answer, screenshot_answer, test_answer
+from tmux_bridge.worker_checks import BrowserChecks
+
+READY_S = 45.0
+THREADS = 4
+
+Answer = Mapping[str, Json]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerParts:
+    """What the handlers act through."""
+
+    store: Store
+    views: Views
+    agent: AgentPane
+    checks: BrowserChecks
+    hosts: Callable[[Session], Host]
+
+
+class RequestHandlers:
+    """Takes queued requests and answers each exactly once."""
+
+    def __init__(self, parts: HandlerParts) -> None:
+        self._parts = parts
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._handlers: dict[RequestKind, Callable[[Request, Session], Answer]] = {
+            RequestKind.START: self._start,
+            RequestKind.INTERRUPT: self._interrupt,
+            RequestKind.STOP: self._stop,
+            RequestKind.ANSWER: self._answer,
+            RequestKind.CHECK: self._check,
+            RequestKind.SCREENSHOT: self._screenshot,
+            RequestKind.TEST: self._test,
+            RequestKind.DESTROY: self._destroy,
+            RequestKind.SERVE: self._serve,
+        }
+
+    def tick(self) -> None:
+        """Start whatever is queued."""
+        for request in self._parts.store.requests.queued():
+            if self._parts.store.requests.take(request.request_id):
+                self._pool.submit(self._handle, request)
+
+    def fail_leftovers(self) -> None:
+        """Answer what a dead worker had taken."""
+        self._parts.store.requests.fail_taken(
+            "The worker ended while it did this.", "Run the command again."
+        )
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def perform(self, request: Request) -> Answer:
+        """Do it now, on this thread.
+
+        Raises:
+            BuilderError: As the act says.
+        """
+        session = self._parts.store.sessions.get(request.key)
+        if session is None:
+            raise NotFoundError(
+                f"There is no session {request.key.session_id}.",
+                remedy="tmux-builder session list",
+            )
+        return self._handlers[request.kind](request, session)
+
+    def _handle(self, request: Request) -> None:
+        try:
+            answer = self.perform(request)
+        except BuilderError as error:
+            self._parts.store.requests.fail(request.request_id, error)
+        except Exception:
+            logger.exception("request failed", extra={"kind": request.kind})
+            sorry = BuilderError(
+                f"The worker failed at {request.kind}.", remedy="See the worker's log file."
+            )
+            self._parts.store.requests.fail(request.request_id, sorry)
+        else:
+            self._parts.store.requests.finish(request.request_id, answer)
+
+    def _start(self, request: Request, _session: Session) -> Answer:
+        self._parts.agent.ensure_ready(request.key, deadline_s=READY_S)
+        return {"state": self._parts.store.agents.get(request.key).state}
+
+    def _interrupt(self, request: Request, _session: Session) -> Answer:
+        self._parts.agent.interrupt(request.key)
+        return {}
+
+    def _stop(self, request: Request, _session: Session) -> Answer:
+        self._parts.agent.stop(request.key)
+        return {"state": "ended"}
+
+    def _answer(self, request: Request, _session: Session) -> Answer:
+        self._parts.agent.answer(request.key, int(cast("int", request.payload["digit"])))
+        return {}
+
+    def _check(self, request: Request, session: Session) -> Answer:
+        usual = HealthOptions()
+        tries, min_bytes = request.payload.get("retries"), request.payload.get("min_bytes")
+        url = request.payload.get("url")
+        document = self._parts.checks.health(
+            str(url) if url else _url(session),
+            paths=self._paths(session),
+            expected_release=None if url else self._served_release(session),
+            cancelled=_never,
+            options=HealthOptions(
+                tries=tries if isinstance(tries, int) else usual.tries,
+                min_bytes=min_bytes if isinstance(min_bytes, int) else usual.min_bytes,
+            ),
+        )
+        return check_answer(document, session.key.session_id)
+
+    def _screenshot(self, request: Request, session: Session) -> Answer:
+        width, full = request.payload.get("width"), request.payload.get("full_page")
+        options = ScreenshotOptions(
+            width=width if isinstance(width, int) else ScreenshotOptions().width,
+            full_page=full if isinstance(full, bool) else True,
+        )
+        document = self._parts.checks.screenshot(
+            _url(session), paths=self._paths(session), cancelled=_never, options=options
+        )
+        return screenshot_answer(document, self._paths(session).root)
+
+    def _test(self, request: Request, session: Session) -> Answer:
+        grep = request.payload.get("grep")
+        options = E2eOptions(
+            grep=str(grep) if grep else None,
+            list_only=request.payload.get("list") is True,
+            contained=self._parts.checks.isolation,
+        )
+        document = self._parts.checks.e2e(
+            _url(session), paths=self._paths(session), cancelled=_never, options=options
+        )
+        return test_answer(document, self._paths(session).root)
+
+    def _destroy(self, request: Request, session: Session) -> Answer:
+        destroyed = self._parts.hosts(session).destroy(request.key)
+        if not destroyed.left:
+            self._parts.store.sessions.set_destroyed(request.key)
+            self._parts.views.session(request.key)
+        return {
+            "deleted": [{"kind": one.kind, "id": one.resource_id} for one in destroyed.deleted],
+            "left": [
+                {"kind": one.kind, "id": one.resource_id, "reason": reason}
+                for one, reason in destroyed.left
+            ],
+        }
+
+    def _serve(self, request: Request, session: Session) -> Answer:
+        url = self._parts.hosts(session).ensure_served(session)
+        if url is None:
+            raise _nothing_deployed(session)
+        fresh = self._parts.store.sessions.get(request.key)
+        return {"url": url, "port": fresh.port if fresh else None}
+
+    def _served_release(self, session: Session) -> str | None:
+        deploys = self._parts.store.releases.deploys(session.key)
+        return deploys[0].release_id if deploys else None
+
+    def _paths(self, session: Session) -> SessionPaths:
+        return self._parts.store.root.session(session.key.user_id, session.key.session_id)
+
+
+def _never() -> bool:
+    return False
+
+
+def _url(session: Session) -> str:
+    if session.url is None:
+        raise _nothing_deployed(session)
+    return session.url
+
+
+def _nothing_deployed(session: Session) -> NothingToDeployError:
+    return NothingToDeployError(
+        f"{session.key.session_id} was never deployed, so nothing answers yet.",
+        remedy=f"tmux-builder deploy {session.key.session_id}",
+        code="not_deployed",
+    )

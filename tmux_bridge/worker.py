@@ -1,0 +1,167 @@
+"""The worker: one process per data root and machine that does the work the front ends ask for.
+
+It admits runs to the durable engine, types into panes (nobody else does), ingests Claude's events
+and answers requests. Killed at any instant, its successor goes on where it stopped. Started by
+whoever needs it; its lock, socket and log lie in the runtime folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from core.clock import SystemClock
+from core.config import load_settings
+from core.errors import BuilderError, ExitCode
+from core.files import make_private_folder
+from core.paths import DataRoot, RuntimePaths, data_root, runtime_paths
+from core.store.store import open_store
+from tmux_bridge.launcher import FileLock, prepare_runtime
+from tmux_bridge.worker_parts import WorkerParts, build_parts
+
+TICK_S = 0.25
+"""How long a commit whose wake-up was lost may stay unseen."""
+
+BUSY_TICK_S = 0.05
+LOG_BYTES = 5_000_000
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM, SIGINT or the end of the data root; returns the exit code."""
+    options = _parse(arguments)
+    root = data_root(options.data_dir, os.environ)
+    runtime = runtime_paths(root, os.environ)
+    try:
+        make_private_folder(root.path)
+        prepare_runtime(runtime)
+        lock = FileLock(runtime.worker_lock)
+        if not lock.acquire():
+            return int(ExitCode.CONFLICT) if options.foreground else int(ExitCode.OK)
+        _configure_logging(runtime, foreground=options.foreground)
+        return Worker(root, runtime, options.config).run()
+    except BuilderError as error:
+        sys.stderr.write(f"{error.message}\nfix: {error.remedy}\n")
+        return int(error.exit_code)
+
+
+class Worker:
+    """The main thread: signals, wake-ups, and a look at the store when it changed."""
+
+    def __init__(self, root: DataRoot, runtime: RuntimePaths, config: Path | None) -> None:
+        self._root = root
+        self._runtime = runtime
+        self._settings = load_settings(config_file=config, environ=os.environ, cwd=root.path)
+        self._stop_signal = 0
+
+    def run(self) -> int:
+        """Build the parts, serve until told to stop, and leave everything resumable."""
+        wake, door = _signal_pipe(), _open_door(self._runtime.worker_socket)
+        store = open_store(self._root, SystemClock())
+        parts = build_parts(store, self._root, self._runtime, self._settings)
+        parts.start()
+        logger.info("worker started", extra={"pid": os.getpid()})
+        try:
+            self._serve(parts, door, wake)
+        except Exception:
+            logger.exception("worker failed")
+            raise
+        finally:
+            with suppress(OSError):
+                self._runtime.worker_socket.unlink()
+            parts.stop()
+            store.close()
+            logger.info("worker stopped", extra={"signal": self._stop_signal})
+        return 128 + self._stop_signal if self._stop_signal else int(ExitCode.OK)
+
+    def _serve(self, parts: WorkerParts, door: socket.socket, wake: socket.socket) -> None:
+        version = -1
+        while not self._stop_signal:
+            woken = self._wait(door, wake, BUSY_TICK_S if parts.is_busy() else TICK_S)
+            newest = parts.store.database.data_version()
+            if woken or newest != version or parts.is_busy():
+                version = newest
+                parts.tick()
+            if not self._root.store.exists():
+                logger.warning("the data root is gone, so the worker ends")
+                return
+
+    def _wait(self, door: socket.socket, wake: socket.socket, timeout_s: float) -> bool:
+        ready, _, _ = select.select([door, wake], [], [], timeout_s)
+        if wake in ready:
+            self._stop_signal = wake.recv(1)[0]
+        if door in ready:
+            with suppress(BlockingIOError):
+                while door.recv(64):
+                    pass
+        return bool(ready)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tmux-builder worker", description=__doc__)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--foreground", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def _signal_pipe() -> socket.socket:
+    """A socket that receives the number of every SIGTERM, SIGINT and SIGHUP."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.detach())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _noted)
+    return reader
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """The wake-up descriptor has told the loop already."""
+
+
+def _open_door(path: Path) -> socket.socket:
+    """The datagram socket on which front ends knock; we hold the lock, so an old one is stale."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    door.bind(str(path))
+    path.chmod(0o600)
+    door.setblocking(False)
+    return door
+
+
+def _configure_logging(runtime: RuntimePaths, *, foreground: bool) -> None:
+    handler: logging.Handler
+    if foreground:
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        os.close(os.open(runtime.worker_log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+        handler = RotatingFileHandler(runtime.worker_log, maxBytes=LOG_BYTES, backupCount=2)
+    handler.setFormatter(FactsFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class FactsFormatter(logging.Formatter):
+    """Appends the facts given in `extra` to the constant message."""
+
+    KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {k: v for k, v in vars(record).items() if k not in self.KNOWN}
+        line = super().format(record)
+        return line if not facts else f"{line} {facts}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

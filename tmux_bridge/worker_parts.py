@@ -1,0 +1,215 @@
+"""The worker's composition root: every real adapter is built here, started and stopped in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from core.accounts.repair import AccountRepair
+from core.accounts.sessions import SessionCreator
+from core.accounts.users import UserManager
+from core.checks.browser import Browser
+from core.clock import Clock, SystemClock
+from core.config import Settings
+from core.errors import BuilderError
+from core.hosts.environment import HostEnvironment
+from core.hosts.registry import find_host
+from core.injection.brief import first_prompt
+from core.models.session import Session
+from core.models.user import HostProvider
+from core.paths import DataRoot, RuntimePaths, library_folder
+from core.pipeline.admission import Admitter
+from core.pipeline.engine import DurableEngine
+from core.pipeline.ports import StepPorts
+from core.pipeline.registry import load_steps
+from core.pipeline.runner import StepRunner
+from core.ports.host import Host
+from core.store.store import Store
+from core.store.views import Views
+from tmux_bridge.agents.pane import TmuxAgentPane
+from tmux_bridge.agents.sender import PromptSender
+from tmux_bridge.agents.simulation import Simulation
+from tmux_bridge.agents.starter import StartContext, Starter
+from tmux_bridge.agents.supervisor import Supervisor
+from tmux_bridge.agents.terminal import Terminal
+from tmux_bridge.agents.watching import Watcher
+from tmux_bridge.claude.cli import find_program
+from tmux_bridge.claude.seed import prepare_repository
+from tmux_bridge.request_handlers import HandlerParts, RequestHandlers
+from tmux_bridge.worker_checks import BrowserChecks
+from tmux_bridge.worker_releases import RepositoryReleases
+
+STOP_DEADLINE_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerParts:
+    """Everything that the worker's loop turns."""
+
+    def __init__(
+        self, *, store: Store, views: Views, supervisor: Supervisor, browser: Browser,
+        engine: DurableEngine, admitter: Admitter, requests: RequestHandlers,
+        hosts: Hosts, simulation: Simulation,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self._views = views
+        self._supervisor = supervisor
+        self._browser = browser
+        self._engine = engine
+        self._admitter = admitter
+        self._requests = requests
+        self._hosts = hosts
+        self._simulation = simulation
+        self._running = 0
+
+    def start(self) -> None:
+        """Panes first, the engine last: its recovery begins at once."""
+        self._requests.fail_leftovers()
+        self._simulation.resume()
+        self._supervisor.start()
+        self._browser.warm_up()
+        threading.Thread(target=self._mend, name="mend", daemon=True).start()
+        self._engine.start()
+
+    def tick(self) -> None:
+        """The store changed, or something runs: look once."""
+        self._supervisor.nudge()
+        self._requests.tick()
+        self._running = self._admitter.tick()
+
+    def is_busy(self) -> bool:
+        return self._running > 0
+
+    def stop(self) -> None:
+        """Leave every run resumable and every Claude alive."""
+        self._requests.close()
+        left = self._engine.shutdown(STOP_DEADLINE_S)
+        self._supervisor.stop()
+        self._browser.close()
+        self._simulation.stop()
+        if not left:
+            logger.warning("a step did not leave in time; it is resumed at the next start")
+
+    def _mend(self) -> None:
+        """Stale views are rewritten and deployed local sites are brought back up."""
+        try:
+            mended = self._views.mend()
+            logger.info("views mended", extra={"count": mended})
+            self._hosts.bring_back_local()
+        except BuilderError as error:
+            logger.warning("mending failed", extra={"why": error.message})
+        except Exception:
+            logger.exception("mending failed")
+
+
+class Hosts:
+    """The host of any session, built on use."""
+
+    def __init__(self, environment: HostEnvironment) -> None:
+        self._environment = environment
+
+    def of(self, session: Session) -> Host:
+        return find_host(session.host_provider, session.site_type, self._environment)
+
+    def bring_back_local(self) -> None:
+        """After a reboot the local sites answer again without being asked for."""
+        for session in self._environment.store.sessions.all():
+            if session.host_provider is HostProvider.LOCAL and session.url is not None:
+                self.of(session).ensure_served(session)
+
+
+def build_parts(
+    store: Store, root: DataRoot, runtime: RuntimePaths, settings: Settings
+) -> WorkerParts:
+    """Build everything; nothing is started yet."""
+    clock = SystemClock()
+    views = Views(store)
+    isolation = settings.isolation_required
+    browser = Browser()
+    checks = BrowserChecks(browser=browser, clock=clock, isolation=isolation)
+    hosts = Hosts(
+        HostEnvironment(
+            root=root, runtime=runtime, store=store, clock=clock, python=Path(sys.executable),
+            isolation=isolation,
+        )
+    )  # fmt: skip
+    simulation = Simulation(store, runtime)
+    supervisor, agent = _build_agents(store, runtime, settings, simulation)
+    runner = StepRunner(
+        store=store, root=root, steps=load_steps(), worker=f"{socket.gethostname()}:{os.getpid()}",
+        ports=StepPorts(
+            accounts=_build_accounts(store, views, root, clock), agent=agent, hosts=hosts.of,
+            releases=RepositoryReleases(root), checks=checks, briefs=_brief, views=views,
+            clock=clock,
+        ),
+    )  # fmt: skip
+    engine = DurableEngine(
+        database=root.engine, log=runtime.path / "engine.log", runner=runner,
+        ended=_self_knock(runtime),
+    )  # fmt: skip
+    return WorkerParts(
+        store=store, views=views, supervisor=supervisor, browser=browser, engine=engine,
+        admitter=Admitter(store=store, engine=engine, runner=runner, limit=settings.runs),
+        requests=RequestHandlers(
+            HandlerParts(store=store, views=views, agent=agent, checks=checks, hosts=hosts.of)
+        ),
+        hosts=hosts,
+        simulation=simulation,
+    )  # fmt: skip
+
+
+def _build_agents(
+    store: Store, runtime: RuntimePaths, settings: Settings, simulation: Simulation
+) -> tuple[Supervisor, TmuxAgentPane]:
+    clock = SystemClock()
+    terminal = Terminal(runtime, lambda: supervisor.panes_changed())  # noqa: PLW0108 - made below
+    sender = PromptSender(store, terminal, clock)
+    isolation = settings.isolation_required
+
+    def build_starter() -> Starter:
+        environ = dict(os.environ)
+        program = find_program(settings.claude_command, environ)
+        context = StartContext(
+            store=store, panes=terminal, clock=clock, program=program,
+            secrets=runtime.secrets, environ=environ, isolation=isolation,
+            model_url=simulation.url_for,
+        )  # fmt: skip
+        return Starter(context)
+
+    supervisor = Supervisor(
+        store=store, terminal=terminal, starter=build_starter, sender=sender,
+        watcher=Watcher(store, terminal, sender, clock, isolation=isolation), clock=clock,
+    )  # fmt: skip
+    return supervisor, TmuxAgentPane(supervisor, terminal, store, clock)
+
+
+def _build_accounts(store: Store, views: Views, root: DataRoot, clock: Clock) -> AccountRepair:
+    users = UserManager(store, views, clock)
+    sessions = SessionCreator(store, views, root, library_folder(), clock, prepare_repository)
+    return AccountRepair(users, sessions)
+
+
+def _brief(session: Session) -> str:
+    return first_prompt(library_folder(), session.site_type, session.brief)
+
+
+def _self_knock(runtime: RuntimePaths) -> _Knock:
+    return _Knock(runtime.worker_socket)
+
+
+class _Knock:
+    """Wakes the worker's own loop from another thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as knocker, suppress(OSError):
+            knocker.setblocking(False)
+            knocker.sendto(b"ended", str(self._path))

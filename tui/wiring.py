@@ -1,0 +1,125 @@
+"""The front ends' composition root: the only place here that builds real adapters.
+
+Importing it is cheap: terminal, browser and cloud libraries are loaded by what is built on use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.clock import SystemClock
+from core.config import load_settings
+from core.files import make_private_folder
+from core.paths import DataRoot, data_root, library_folder, runtime_paths
+from core.services.checkup import CheckState, Finding, Probe
+from core.services.context import Environment
+from core.services.services import Services
+from core.store.store import open_store
+from tmux_bridge.launcher import WorkerLauncher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.models.session import SessionKey
+    from core.models.transcript import ChatItem
+    from tui.demo import DemoResult
+
+
+def build_services(
+    data_dir: str | None, config_file: Path | None, environ: Mapping[str, str] | None = None
+) -> Services:
+    """The services of a data root, which is made private where it is new.
+
+    Raises:
+        BuilderError: The data root, the store or the settings cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    root = data_root(data_dir, environ)
+    make_private_folder(root.path)
+    runtime = runtime_paths(root, environ)
+    settings = load_settings(config_file=config_file, environ=environ, cwd=Path.cwd())
+    clock = SystemClock()
+    return Services(
+        Environment(
+            store=open_store(root, clock),
+            root=root,
+            runtime=runtime,
+            settings=settings,
+            worker=WorkerLauncher(root, runtime, config_file),
+            clock=clock,
+            library=library_folder(),
+            chat_reader=_LazyChats(root),
+            environ=environ,
+            prepare_repository=_prepare_repository,
+            probes=_probes(root, environ),
+        )
+    )
+
+
+def run_app(services: Services, session: SessionKey | None) -> int:
+    """Open the full-screen app on real panes; returns the exit code."""
+    from tui.app import run_app as open_app  # noqa: PLC0415 - textual costs 250 ms
+    from tui.terminal import TmuxAttach, TmuxPaneView  # noqa: PLC0415
+
+    pane_view = TmuxPaneView(services.environment.runtime)
+    try:
+        return open_app(
+            services,
+            pane_view=pane_view,
+            attach=TmuxAttach(services.environment.runtime, services.environment.environ),
+            session=session,
+            demo=lambda: run_demo(services),
+        )
+    finally:
+        pane_view.close()
+
+
+def run_demo(
+    services: Services, *, keep: bool = False, port: int | None = None,
+    on_progress: Callable[[str], None] = lambda _line: None,
+) -> DemoResult:  # fmt: skip
+    """Build, deploy, change and redeploy the demo site with the scripted model."""
+    from tui.demo import Demo  # noqa: PLC0415
+
+    return Demo(services, on_progress).run(keep=keep, port=port)
+
+
+class _LazyChats:
+    """Loads the transcript reader when a chat is first looked at."""
+
+    def __init__(self, root: DataRoot) -> None:
+        self._root = root
+        self._readers: object = None
+
+    def read(self, transcripts: Sequence[Path]) -> list[ChatItem]:
+        from tmux_bridge.claude.readers import TranscriptReaders  # noqa: PLC0415
+
+        if not isinstance(self._readers, TranscriptReaders):
+            self._readers = TranscriptReaders(self._root)
+        return self._readers.read(transcripts)
+
+
+def _prepare_repository(folder: Path) -> None:
+    from tmux_bridge.claude.seed import prepare_repository  # noqa: PLC0415
+
+    prepare_repository(folder)
+
+
+def _probes(root: DataRoot, environ: Mapping[str, str]) -> dict[str, Probe]:
+    """Doctor's checks that need a real tmux."""
+
+    def tmux_server() -> Finding:
+        from core.errors import BuilderError  # noqa: PLC0415
+        from tmux_bridge.trial import try_tmux  # noqa: PLC0415
+
+        try:
+            return Finding(state=CheckState.OK, found=try_tmux(root, environ))
+        except BuilderError as error:
+            return Finding(
+                state=CheckState.FAIL, found=error.message, need="a working tmux", fix=error.remedy
+            )
+
+    return {"tmux.server": tmux_server}
