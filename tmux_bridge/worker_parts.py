@@ -29,6 +29,8 @@ from core.pipeline.ports import StepPorts
 from core.pipeline.registry import load_steps
 from core.pipeline.runner import StepRunner
 from core.ports.host import Host
+from core.services.context import Environment
+from core.services.services import Services
 from core.store.store import Store
 from core.store.views import Views
 from tmux_bridge.agents.pane import TmuxAgentPane
@@ -39,7 +41,9 @@ from tmux_bridge.agents.supervisor import Supervisor
 from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.agents.watching import Watcher
 from tmux_bridge.claude.cli import find_program
+from tmux_bridge.claude.readers import TranscriptReaders
 from tmux_bridge.claude.seed import prepare_repository
+from tmux_bridge.pane_requests import PaneRequests
 from tmux_bridge.request_handlers import HandlerParts, RequestHandlers
 from tmux_bridge.worker_checks import BrowserChecks
 from tmux_bridge.worker_releases import RepositoryReleases
@@ -55,7 +59,7 @@ class WorkerParts:
     def __init__(
         self, *, store: Store, views: Views, supervisor: Supervisor, browser: Browser,
         engine: DurableEngine, admitter: Admitter, requests: RequestHandlers,
-        hosts: Hosts, simulation: Simulation,
+        hosts: Hosts, simulation: Simulation, panes: PaneRequests,
     ) -> None:  # fmt: skip
         self.store = store
         self._views = views
@@ -66,6 +70,7 @@ class WorkerParts:
         self._requests = requests
         self._hosts = hosts
         self._simulation = simulation
+        self._panes = panes
         self._running = 0
 
     def start(self) -> None:
@@ -81,6 +86,7 @@ class WorkerParts:
         """The store changed, or something runs: look once."""
         self._supervisor.nudge()
         self._requests.tick()
+        self._panes.tick()
         self._running = self._admitter.tick()
 
     def is_busy(self) -> bool:
@@ -89,6 +95,7 @@ class WorkerParts:
     def stop(self) -> None:
         """Leave every run resumable and every Claude alive."""
         self._requests.close()
+        self._panes.close()
         left = self._engine.shutdown(STOP_DEADLINE_S)
         self._supervisor.stop()
         self._browser.close()
@@ -161,6 +168,7 @@ def build_parts(
         ),
         hosts=hosts,
         simulation=simulation,
+        panes=PaneRequests(store, _own_services(store, root, runtime, settings)),
     )  # fmt: skip
 
 
@@ -197,6 +205,31 @@ def _build_accounts(store: Store, views: Views, root: DataRoot, clock: Clock) ->
 
 def _brief(session: Session) -> str:
     return first_prompt(library_folder(), session.site_type, session.brief)
+
+
+def _own_services(
+    store: Store, root: DataRoot, runtime: RuntimePaths, settings: Settings
+) -> Services:
+    """What the front ends use, for the verbs that panes ask for."""
+    environment = Environment(
+        store=store, root=root, runtime=runtime, settings=settings, worker=_ThisWorker(runtime),
+        clock=SystemClock(), library=library_folder(), chat_reader=TranscriptReaders(root),
+        environ=dict(os.environ), prepare_repository=prepare_repository,
+    )  # fmt: skip
+    return Services(environment)
+
+
+class _ThisWorker:
+    """The port `Worker` inside the worker itself."""
+
+    def __init__(self, runtime: RuntimePaths) -> None:
+        self._knock = _Knock(runtime.worker_socket)
+
+    def ensure_running(self) -> int:
+        return os.getpid()
+
+    def wake(self) -> None:
+        self._knock()
 
 
 def _self_knock(runtime: RuntimePaths) -> _Knock:
