@@ -17,6 +17,10 @@ from pathlib import Path
 
 from core.errors import MissingProgramError
 
+SECRET_FILES = ("shadow", "shadow-", "gshadow", "gshadow-", "sudoers", "krb5.keytab")
+SECRET_FOLDERS = ("ssl/private", "ssh", "sudoers.d", "letsencrypt", "wireguard")
+"""Below /etc: what only root may read must not be read by a customer's code that runs as root."""
+
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
 
 
@@ -49,6 +53,7 @@ def bubblewrap_arguments(sandbox: Sandbox) -> list[str]:
         arguments.append("--unshare-net")
     for system in SYSTEM:
         arguments += ["--ro-bind-try", system, system]
+    arguments += _masked()
     arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - inside
     for option, paths in (
         ("--ro-bind", sandbox.read_only),
@@ -102,6 +107,18 @@ def python_folders() -> tuple[Path, ...]:
     """What a contained Python of ours needs to see: its environment and its base installation."""
     folders = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
     return tuple(sorted(folder for folder in folders if not _is_system(folder)))
+
+
+def _masked() -> list[str]:
+    etc = Path("/etc")
+    masked: list[str] = []
+    for name in SECRET_FILES:
+        if (etc / name).is_file():
+            masked += ["--ro-bind", "/dev/null", str(etc / name)]
+    for name in SECRET_FOLDERS:
+        if (etc / name).is_dir():
+            masked += ["--tmpfs", str(etc / name)]
+    return masked
 
 
 def _is_system(folder: Path) -> bool:

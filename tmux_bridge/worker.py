@@ -79,10 +79,14 @@ class Worker:
         finally:
             with suppress(OSError):
                 self._runtime.worker_socket.unlink()
-            parts.stop()
+            all_left = parts.stop()
             store.close()
             logger.info("worker stopped", extra={"signal": self._stop_signal})
-        return 128 + self._stop_signal if self._stop_signal else int(ExitCode.OK)
+        code = 128 + self._stop_signal if self._stop_signal else int(ExitCode.OK)
+        if not all_left:
+            logging.shutdown()
+            os._exit(code)
+        return code
 
     def _serve(self, parts: WorkerParts, door: socket.socket, wake: socket.socket) -> None:
         version = -1

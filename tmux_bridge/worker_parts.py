@@ -92,8 +92,12 @@ class WorkerParts:
     def is_busy(self) -> bool:
         return self._running > 0
 
-    def stop(self) -> None:
-        """Leave every run resumable and every Claude alive."""
+    def stop(self) -> bool:
+        """Leave every run resumable and every Claude alive.
+
+        Returns:
+            Whether every step left in time; threads of one that did not outlive a normal exit.
+        """
         self._requests.close()
         self._panes.close()
         left = self._engine.shutdown(STOP_DEADLINE_S)
@@ -102,6 +106,7 @@ class WorkerParts:
         self._simulation.stop()
         if not left:
             logger.warning("a step did not leave in time; it is resumed at the next start")
+        return left
 
     def _mend(self) -> None:
         """Stale views are rewritten and deployed local sites are brought back up."""

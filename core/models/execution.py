@@ -121,6 +121,8 @@ class Execution:
     cancel_requested: bool = False
     error: str | None = None
     error_code: str | None = None
+    error_exit: int | None = None
+    """The exit code that belongs to the error, from the error itself."""
     error_remedy: str | None = None
     result: Mapping[str, Json] = field(default_factory=dict)
 

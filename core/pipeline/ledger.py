@@ -192,6 +192,7 @@ class Ledger:
             error=None if error is None else error.message,
             error_code=None if error is None else error.code,
             error_remedy=None if error is None else error.remedy,
+            error_exit=None if error is None else int(error.exit_code),
         )
 
     def _lost(self, execution_id: str) -> BuilderError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from core.errors import (
     AnswerIsNoError,
+    BuilderError,
     ConfirmationNeededError,
     ConflictError,
     NotFoundError,
@@ -276,8 +277,14 @@ class DeployService:
         self, kind: RequestKind, key: SessionKey, payload: dict[str, Json],
         keys: Sequence[str], timeout_s: float,
     ) -> dict[str, Json]:  # fmt: skip
+        """Every key of the verb's document, null when unknown, also when the answer is no."""
         self._session(key)
-        answer = ask_worker(self._environment, kind, key, payload, timeout_s=timeout_s)
+        try:
+            answer = ask_worker(self._environment, kind, key, payload, timeout_s=timeout_s)
+        except BuilderError as error:
+            if error.data is not None:
+                error.data = {**dict.fromkeys(keys), **error.data}
+            raise
         return {**dict.fromkeys(keys), **answer}
 
     def _queue(

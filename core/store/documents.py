@@ -237,7 +237,7 @@ def execution_error(execution: Execution) -> Document | None:
         "code": code,
         "message": execution.error or f"The run {execution.execution_id} was {execution.status}.",
         "fix": execution.error_remedy or f"tmux-builder session logs {session_id} --level error",
-        "retryable": was_cancelled or _is_retryable(code),
+        "retryable": was_cancelled or _is_retryable(execution, code),
     }
 
 
@@ -256,11 +256,10 @@ def execution_exit(execution: Execution) -> ExitCode:
         return ExitCode.ANSWER_IS_NO
     if execution.status is not ExecutionStatus.FAILED:
         return ExitCode.TIMED_OUT
+    if execution.error_exit is not None:
+        return ExitCode(execution.error_exit)
     error = error_class(execution.error_code)
-    if error is not None:
-        return error.exit_code
-    is_verdict = execution.current_step in {3, 5, 6, 7}
-    return ExitCode.ANSWER_IS_NO if is_verdict else ExitCode.FAILED
+    return ExitCode.FAILED if error is None else error.exit_code
 
 
 def error_class(code: str | None) -> type[BuilderError] | None:
@@ -274,12 +273,14 @@ def error_class(code: str | None) -> type[BuilderError] | None:
     return None
 
 
-def _is_retryable(code: str) -> bool:
-    """A failed check may pass next time; wrong input or a missing program may not by itself."""
+def _is_retryable(execution: Execution, code: str) -> bool:
+    """A failed look may pass next time; wrong input or a missing program does not by itself."""
     kind = error_class(code)
-    if kind is None or kind is BuilderError:
+    if kind is not None and kind.retryable:
         return True
-    return kind.retryable or kind.exit_code in {ExitCode.ANSWER_IS_NO, ExitCode.CONFLICT}
+    return execution_exit(execution) in {
+        ExitCode.FAILED, ExitCode.CONFLICT, ExitCode.ANSWER_IS_NO, ExitCode.TIMED_OUT,
+    }  # fmt: skip
 
 
 def _steps(execution: Execution, steps: Sequence[StepRecord]) -> list[Json]:

@@ -145,13 +145,14 @@ class Executions:
     def set_status(
         self, execution_id: str, status: ExecutionStatus, *, current_step: int | None = None,
         error: str | None = None, error_code: str | None = None, error_remedy: str | None = None,
+        error_exit: int | None = None,
     ) -> None:  # fmt: skip
         """Move the run; a finished one keeps its first end."""
         self._update(
             execution_id,
             "status = ?, current_step = COALESCE(?, current_step), error = ?, error_code = ?,"
-            " error_remedy = ?",
-            (status, current_step, error, error_code, error_remedy),
+            " error_remedy = ?, error_exit = ?",
+            (status, current_step, error, error_code, error_remedy, error_exit),
             guard=" AND status IN ('pending', 'running')",
         )
 
@@ -261,6 +262,7 @@ def _execution(row: Row) -> Execution:
         updated_at=from_text(row["updated_at"]),
         error=row["error"],
         error_code=row["error_code"],
+        error_exit=row["error_exit"],
         error_remedy=row["error_remedy"],
         result=from_json(row["result"]),
     )

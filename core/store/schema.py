@@ -51,7 +51,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             current_step INTEGER NOT NULL, from_step INTEGER NOT NULL, to_step INTEGER NOT NULL,
             skip_tests INTEGER NOT NULL DEFAULT 0, cancel_requested INTEGER NOT NULL DEFAULT 0,
             release_id TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-            error TEXT, error_code TEXT, error_remedy TEXT, result TEXT NOT NULL DEFAULT '{}',
+            error TEXT, error_code TEXT, error_exit INTEGER, error_remedy TEXT,
+            result TEXT NOT NULL DEFAULT '{}',
             UNIQUE (user_id, session_id, run))""",
         """CREATE UNIQUE INDEX one_running_execution ON executions (user_id, session_id)
             WHERE status IN ('pending', 'running')""",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -87,13 +88,15 @@ class Views:
             self._run_log.export(execution_id)
 
     def mend(self) -> int:
-        """Write every view that is missing or stale; how many there were."""
+        """Write every view that is missing or stale; how many there were.
+
+        Looks without the lock, so that nobody waits while thousands of files are compared.
+        """
         self._make_executions_folder()
         with self._lock() as handle:
             mended = self._mend_registry(handle)
-            mended += sum(self._mend_one(path, key) for path, key in self._documents())
-            mended += sum(self._mend_execution(one) for one in self._stale_executions())
-        return mended
+        writers = (*self._stale_users(), *self._stale_sessions(), *self._stale_executions())
+        return mended + sum(self._mended(write) for write in writers)
 
     def _write_registry(self, handle: int) -> None:
         with self._store.transaction():
@@ -112,42 +115,38 @@ class Views:
         self._write_registry(handle)
         return 1
 
-    def _documents(self) -> Iterator[tuple[str, Document]]:
-        """Every user's and session's document whose folder is there."""
+    def _stale_users(self) -> Iterator[Callable[[], None]]:
         for user in self._store.users.all():
-            if self._root.user(user.user_id).is_dir():
-                yield f"{user.user_id}/user.json", user_document(user)
+            name = f"{user.user_id}/user.json"
+            is_there = self._root.user(user.user_id).is_dir()
+            if is_there and not self._is_written(name, _pretty(user_document(user))):
+                yield partial(self.user, user.user_id)
+
+    def _stale_sessions(self) -> Iterator[Callable[[], None]]:
         blocks = self._store.sessions.provider_blocks()
         for session in self._store.sessions.all():
-            if self._deployment(session.key).is_dir():
-                yield self._config_name(session.key), config_document(session, blocks[session.key])
+            content = _pretty(config_document(session, blocks.get(session.key, {})))
+            paths = self._root.session(session.key.user_id, session.key.session_id)
+            is_there = paths.deployment.is_dir()
+            if is_there and not self._is_written(self._config_name(session.key), content):
+                yield partial(self.session, session.key)
 
-    def _mend_one(self, name: str, document: Document) -> int:
-        try:
-            return self._put(name, _pretty(document))
-        except BuilderError as error:
-            logger.warning("view not mended", extra={"view": name, "reason": error.message})
-            return 0
-
-    def _stale_executions(self) -> Iterator[str]:
+    def _stale_executions(self) -> Iterator[Callable[[], None]]:
         for execution_id, changed_at in self._store.executions.stamps().items():
             try:
                 written = self._root.execution(execution_id).stat().st_mtime
             except OSError:
                 written = 0.0
             if written < changed_at.timestamp():
-                yield execution_id
+                yield partial(self.execution, execution_id)
 
-    def _mend_execution(self, execution_id: str) -> int:
+    def _mended(self, write: Callable[[], None]) -> bool:
         try:
-            self._put_execution(execution_id)
-            self._run_log.export(execution_id)
+            write()
         except BuilderError as error:
-            logger.warning(
-                "view not mended", extra={"execution_id": execution_id, "reason": error.message}
-            )
-            return 0
-        return 1
+            logger.warning("view not mended", extra={"reason": error.message})
+            return False
+        return True
 
     def _put_session(self, key: SessionKey) -> None:
         session = self._store.sessions.get(key)
@@ -164,15 +163,13 @@ class Views:
         document = execution_document(execution, steps, logs)
         replace_beneath(self._root.path, f"executions/{execution_id}.json", _pretty(document))
 
-    def _put(self, name: str, content: bytes) -> int:
-        """Write one view below the data root unless it is equal already; whether it was written."""
-        if read_regular(self._root.path, name, limit=VIEW_LIMIT_BYTES) == content:
-            return 0
-        replace_beneath(self._root.path, name, content)
-        return 1
+    def _put(self, name: str, content: bytes) -> None:
+        """Write one view below the data root unless it is equal already."""
+        if not self._is_written(name, content):
+            replace_beneath(self._root.path, name, content)
 
-    def _deployment(self, key: SessionKey) -> Path:
-        return self._root.session(key.user_id, key.session_id).deployment
+    def _is_written(self, name: str, content: bytes) -> bool:
+        return read_regular(self._root.path, name, limit=VIEW_LIMIT_BYTES) == content
 
     def _config_name(self, key: SessionKey) -> str:
         paths = self._root.session(key.user_id, key.session_id)

@@ -22,6 +22,7 @@ from core.models.transcript import Speaker
 from core.paths import SessionPaths, library_folder
 from core.sandbox import has_bubblewrap
 from tests.tmux.claude_pane import Pane, claude_path, make_session, until
+from tmux_bridge.claude import state
 from tmux_bridge.claude.cli import ClaudeProgram, find_program
 from tmux_bridge.claude.hooks import HookEvent, HookInbox, HookName
 from tmux_bridge.claude.launch import ClaudeLaunch, LaunchCommand, prepare_launch
@@ -64,7 +65,8 @@ class Claude:
         self.id = str(uuid.uuid4())
         self.events: list[HookEvent] = []
         self.facts: list[TurnFact] = []
-        self.watch = Watch(agent=Agent(key=SessionKey("u", "s")))
+        key = SessionKey(self.paths.root.parents[1].name, self.paths.root.name)
+        self.watch = Watch(agent=Agent(key=key))
         self.started_at = datetime.now(UTC)
 
     def launch(self, **changes: object) -> LaunchCommand:
@@ -159,7 +161,9 @@ def test_two_wishes_become_a_site_and_every_signal_tells_it(make_claude: MakeCla
     assert "/* next wish */" in (source / "style.css").read_text()
     assert claude.watch.agent.state is AgentState.IDLE
     assert claude.model.requests[0].headers.get("x-claude-code-session-id") == claude.id
-    chat = claude.reader.read([Path(claude.watch.agent.transcript_path or "")])
+    transcript = Path(claude.watch.agent.transcript_path or "")
+    until(lambda: claude.reader.tail(transcript).is_finished, "the transcript", claude.pane)
+    chat = claude.reader.read([transcript])
     said = [item.text for item in chat if item.speaker is Speaker.OPERATOR]
     written = [(item.tool, item.title, item.result) for item in chat if item.tool == "Edit"]
     assert said[0] == "Something with bread in it"
@@ -191,7 +195,10 @@ def test_a_pane_reaches_its_own_folders_and_nothing_else(make_claude: MakeClaude
     other.write_text("somebody else")
     argv = claude.launch().argv
     probe = f"""
-        try() {{ if sh -c "$2" >/dev/null 2>&1; then echo "$1 yes"; else echo "$1 no"; fi >> output/answers; }}
+        try() {{
+            if sh -c "$2" >/dev/null 2>&1; then answer=yes; else answer=no; fi
+            echo "$1 $answer" >> output/answers
+        }}
         try source 'echo x > source/x'; try tests 'echo x > deployment/tests/e2e/x'
         try output 'echo x > output/x'; try hooks 'echo x > state/hooks/x.json'
         try requests 'echo x > state/requests/x'
@@ -276,7 +283,8 @@ def test_a_refused_key_needs_the_operator(make_claude: MakeClaude) -> None:
     claude.model.key = "another"
     claude.start(max_retries=1)
     ended = claude.ask("go")
-    assert (ended.outcome, ended.message) == (TurnOutcome.FAILED, "authentication_failed")
+    assert ended.outcome is TurnOutcome.FAILED
+    assert (ended.message or "").startswith("authentication_failed: ")
     assert claude.watch.agent.needs is Needs.LOGIN
 
 
@@ -295,11 +303,18 @@ def test_a_killed_claude_is_reported_and_goes_on_where_it_was(make_claude: MakeC
     claude.start(resume=True)
     assert claude.watch.agent.claude_session_id == claude.id
     assert claude.ask("second").message == "two"
-    chat = claude.reader.read([Path(claude.watch.agent.transcript_path or "")])
-    assert [item.text for item in chat] == ["first", "one", "second", "two"]
+
+    def chat() -> list[str]:
+        return [item.text for item in claude.reader.read([transcript])]
+
+    until(lambda: len(chat()) == 4, "the written transcript", claude.pane)
+    assert chat() == ["first", "one", "second", "two"]
 
 
-def test_a_first_run_question_is_noticed_and_not_answered(make_claude: MakeClaude) -> None:
+def test_a_first_run_question_is_noticed_and_not_answered(
+    make_claude: MakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "FIRST_RUN_S", 3.0)
     claude = make_claude(Script(name="s"))
     argv = claude.launch().argv
     document = claude.paths.claude_config / ".claude.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Diary(PaneEvents):
         self.lines.append(f"+{pane.session_name}")
 
     def died(self, pane: PaneInfo) -> None:
-        self.lines.append(f"!{pane.session_name}")
+        self.lines.append(f"!{pane.session_name}:{pane.dead_status or pane.dead_signal}")
 
     def vanished(self, pane: PaneInfo) -> None:
         self.lines.append(f"-{pane.session_name}")
@@ -73,16 +74,23 @@ def test_birth_death_and_disappearance_are_heard_in_order(scene: Scene) -> None:
     pane = scene.create("a")
     scene.hears("+a")
     os.kill(pane.pane_pid, signal.SIGKILL)
-    scene.hears("+a", "!a")
+    scene.hears("+a", "!a:9")
     scene.panes.kill("a")
-    scene.hears("+a", "!a", "-a")
+    scene.hears("+a", "!a:9", "-a")
     assert scene.watch.known == ()
 
 
 def test_a_pane_that_was_dead_before_it_was_seen_is_both_born_and_dead(scene: Scene) -> None:
     scene.create("b", "sh", "-c", "exit 4")
-    scene.hears("+b", "!b")
-    eventually(lambda: scene.watch.known[0].dead_status == 4, "the status follows")
+    scene.hears("+b", "!b:4")
+
+
+def test_the_cause_of_a_death_is_known_even_where_tmux_missed_it(scene: Scene) -> None:
+    heard: list[str] = []
+    for number in range(12):
+        scene.create(f"n{number}", sys.executable, "-S", "-c", "raise SystemExit(7)")
+        heard += [f"+n{number}", f"!n{number}:7"]
+        scene.hears(*heard)
 
 
 def test_a_program_started_again_in_its_pane_appears_again(scene: Scene) -> None:
@@ -116,7 +124,7 @@ def test_a_lost_control_client_is_not_a_lost_server(scene: Scene) -> None:
     pane = scene.create("g")
     scene.hears("+f", "+g")
     os.kill(pane.pane_pid, signal.SIGKILL)
-    scene.hears("+f", "+g", "!g")
+    scene.hears("+f", "+g", "!g:9")
 
 
 def test_a_receiver_that_fails_does_not_end_the_watch(scene: Scene) -> None:

@@ -111,7 +111,9 @@ class Place:
     ) -> None:
         self.store.executions.set_status(execution_id, status, current_step=7)
 
-    def fail(self, execution_id: str, step: int, code: str, message: str) -> None:
+    def fail(
+        self, execution_id: str, step: int, code: str, message: str, error_exit: int = 6
+    ) -> None:
         """End a run at a step, as the pipeline does."""
         line = self.store.logs.append(
             execution_id, LogLevel.ERROR, "step failed", step=step, step_name="x"
@@ -132,6 +134,7 @@ class Place:
             error=message,
             error_code=code,
             error_remedy="tmux-builder test S",
+            error_exit=error_exit,
         )
 
 

@@ -26,6 +26,7 @@ from tmux_bridge.claude.state import (
 
 T0 = datetime(2026, 1, 12, 14, 22, 33, tzinfo=UTC)
 AGENT = Agent(key=SessionKey("7f3c9e01", "sess_20260112_142233"), claude_session_id="c1")
+CHAT = "/d/7f3c9e01/claude/sess_20260112_142233/projects/-x/c1.jsonl"
 
 
 def event(name: HookName, after_s: float = 1, **fields: Any) -> HookEvent:
@@ -65,11 +66,11 @@ WORKING = watch(AgentState.WORKING, turn_open=True, turn_prompt_id="p1")
         (WORKING, event(HookName.STOP), AgentState.IDLE, [TurnOutcome.FINISHED]),
         (WORKING, event(HookName.STOP, background_tasks=1), AgentState.WORKING, []),
         (
-            WORKING, event(HookName.STOP_FAILURE, message="rate_limit"), AgentState.IDLE,
+            WORKING, event(HookName.STOP_FAILURE, error="rate_limit"), AgentState.IDLE,
             [TurnOutcome.FAILED],
         ),
         (
-            WORKING, event(HookName.STOP_FAILURE, message="authentication_failed"),
+            WORKING, event(HookName.STOP_FAILURE, error="authentication_failed"),
             AgentState.NEEDS_YOU, [TurnOutcome.FAILED],
         ),
         (WORKING, event(HookName.PERMISSION, tool_name="Bash"), AgentState.NEEDS_YOU, []),
@@ -196,10 +197,10 @@ def test_ready_needs_the_start_event_and_the_composer() -> None:
     begun = starting(AGENT, "started", T0)
     after, _ = fuse(begun, look(0.2, prompt_drawn=True))
     assert after.agent.state is AgentState.STARTING
-    seen = event(HookName.SESSION_START, 0.5, source="startup", transcript_path="/x.jsonl")
+    seen = event(HookName.SESSION_START, 0.5, source="startup", transcript_path=CHAT)
     after, _ = fuse(after, look(0.6, events=[seen]))
     assert after.agent.state is AgentState.STARTING
-    assert after.agent.transcript_path == "/x.jsonl"
+    assert after.agent.transcript_path == CHAT
     after, _ = fuse(after, look(0.8, prompt_drawn=True))
     assert after.agent.state is AgentState.IDLE
 
@@ -229,3 +230,24 @@ def test_every_state_says_since_when_and_why() -> None:
     assert after.agent.since == T0 + timedelta(seconds=8)
     again, _ = fuse(after, look(12, registry=level(RegistryStatus.IDLE, 8)))
     assert again.agent.since == after.agent.since
+
+
+def test_a_failed_turn_says_the_kind_and_the_words() -> None:
+    seen = event(HookName.STOP_FAILURE, error="rate_limit", message="Slow down.")
+    _, facts = fuse(WORKING, look(2, events=[seen]))
+    assert isinstance(facts[0], TurnEnded)
+    assert facts[0].message == "rate_limit: Slow down."
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/d/other/claude/sess_20260112_142233/projects/-x/c1.jsonl",
+        "/d/7f3c9e01/claude/sess_20260112_142233/projects/../../../../other/c1.jsonl",
+        "/etc/passwd",
+    ],
+)
+def test_a_forged_event_cannot_show_another_sessions_chat(path: str) -> None:
+    seen = event(HookName.SESSION_START, source="startup", transcript_path=path)
+    after, _ = fuse(watch(AgentState.IDLE), look(2, events=[seen]))
+    assert after.agent.transcript_path is None

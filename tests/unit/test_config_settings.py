@@ -6,6 +6,7 @@ import pytest
 
 from core.config import SETTINGS, Settings, load_settings
 from core.errors import StorageError, UsageError
+from core.settings_file import set_setting
 
 
 def load(folder: Path, *, flags: dict[str, object] | None = None, **environ: str) -> Settings:
@@ -141,3 +142,38 @@ def test_a_file_that_is_not_toml_names_itself(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=str(file)):
         load(tmp_path)
+
+
+def test_a_set_value_is_read_back_and_other_lines_stay(tmp_path: Path) -> None:
+    file = account(tmp_path, '# mine\n[ui]\ntheme = "x" # best\n\n[aws]\nregion = "r"\n')
+
+    for key, text in {
+        "ui.theme": "light", "ui.mouse": "false", "isolation": "off", "limits.runs": "4",
+        "claude.park_after": "2h", "keys.deploy": "ctrl+d", "domain.zone": "1234",
+    }.items():  # fmt: skip
+        set_setting(file, key, text)
+
+    settings = load(tmp_path)
+    assert (settings.ui_theme, settings.ui_mouse, settings.runs) == ("light", False, 4)
+    assert (settings.isolation_required, settings.claude_park_after_s) == (False, 7200)
+    assert (settings.keys, settings.domain_zone) == ({"deploy": "ctrl+d"}, "1234")
+    assert settings.aws_region == "r"
+    assert file.read_text().count("# mine") == 1
+
+
+def test_a_refused_value_changes_nothing(tmp_path: Path) -> None:
+    file = account(tmp_path, '[ui]\ntheme = "x"\n')
+
+    for key, text in {"limits.runs": "0", "nonsense": "1", "ui.theme": "a\x1b[0m"}.items():
+        with pytest.raises(UsageError):
+            set_setting(file, key, text)
+
+    assert file.read_text() == '[ui]\ntheme = "x"\n'
+
+
+def test_the_first_setting_makes_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "home/.config/tmux-builder/config.toml"
+    set_setting(file, "aws.profile", "acme")
+
+    assert load(tmp_path).aws_profile == "acme"
+    assert file.stat().st_mode & 0o077 == 0

@@ -147,7 +147,7 @@ def test_a_step_that_breaks_ends_the_run_with_a_sentence(rig: Rig, error: Except
     assert "\n" not in execution.error
     assert execution.error_remedy
     assert states(rig, execution_id) == ["ok"] * 3 + ["failed"] + ["pending"] * 3
-    assert rig.engine.state(execution_id) is EngineState.ENDED
+    assert wait_for(lambda: rig.engine.state(execution_id) is EngineState.ENDED, deadline_s=10.0)
 
 
 def test_a_refusal_keeps_its_code_and_remedy(rig: Rig) -> None:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from core.errors import AnswerIsNoError, NothingToDeployError, StorageError
+from core.errors import AnswerIsNoError, ConflictError, NothingToDeployError, StorageError
 from core.models.release import MARKER_PATH, Release
 from core.models.session import SessionKey
 from core.models.user import SiteType
@@ -130,7 +131,7 @@ def test_a_static_site_gets_a_404_page_only_when_it_has_none(paths: SessionPaths
     assert "404.html" not in names(take(paths, SiteType.DYNAMIC))
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../../secret", "../source-2/x"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../secret", "../../source-2/x"])
 def test_a_symlink_that_points_outside_is_refused(paths: SessionPaths, target: str) -> None:
     (paths.source / "assets").mkdir()
     (paths.source / "assets" / "logo.png").symlink_to(target)
@@ -230,10 +231,8 @@ def test_a_source_that_changes_while_it_is_read_never_gives_a_torn_release(
     releases = []
     try:
         for _ in range(5):
-            try:
+            with suppress(ConflictError):
                 releases.append(take(paths))
-            except Exception as error:  # noqa: BLE001, PERF203 - only the one error is right
-                assert getattr(error, "code", "") == "source_changed"
     finally:
         stop.set()
         writer.join()

@@ -168,7 +168,7 @@ def test_a_reader_never_sees_half_a_view(place: Place) -> None:
     done = threading.Event()
 
     def write() -> None:
-        for _ in range(30):
+        for _ in range(8):
             place.views.execution(execution_id)
         done.set()
 

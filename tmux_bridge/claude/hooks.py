@@ -54,7 +54,8 @@ class HookEvent:
 
     Attributes:
         source: Why a session started or ended (startup, resume, fork, clear, other, ...).
-        message: Claude's last words (Stop), or the kind of failure (StopFailure).
+        message: Claude's last words (Stop), or what it shows about a failure.
+        error: The kind of failure (StopFailure): rate_limit, authentication_failed, ...
         background_tasks: How many sub-agents still run at a Stop.
         question: What a waiting Claude asks, one line.
         file_path: The memory file of InstructionsLoaded.
@@ -69,6 +70,7 @@ class HookEvent:
     prompt_id: str | None = None
     source: str | None = None
     message: str | None = None
+    error: str | None = None
     background_tasks: int = 0
     tool_name: str | None = None
     question: str | None = None
@@ -123,7 +125,8 @@ def decode_event(name: str, content: bytes) -> HookEvent:
         prompt=payload.prompt,
         prompt_id=payload.prompt_id,
         source=payload.source or payload.reason,
-        message=payload.last_assistant_message or payload.error,
+        message=payload.last_assistant_message,
+        error=payload.error,
         background_tasks=len(payload.background_tasks),
         tool_name=payload.tool_name,
         question=_question(payload) if payload.tool_name else None,

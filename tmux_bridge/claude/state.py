@@ -143,7 +143,7 @@ def _on_start(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
     agent = replace(
         watch.agent,
         claude_session_id=event.session_id,
-        transcript_path=event.transcript_path or watch.agent.transcript_path,
+        transcript_path=_own_transcript(watch.agent, event) or watch.agent.transcript_path,
     )
     watch = replace(watch, agent=agent, started=True)
     if event.source == "compact" or agent.state in _QUIET:
@@ -155,6 +155,13 @@ def _on_start(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
     )
     watch = _close_turn(watch, event.at, ended, facts)
     return _turn_to(watch, AgentState.IDLE, "hook", f"SessionStart ({event.source})", event.at)
+
+
+def _own_transcript(agent: Agent, event: HookEvent) -> str | None:
+    """The path of the event, unless a forged event names another session's chat."""
+    own = f"/{agent.key.user_id}/claude/{agent.key.session_id}/projects/"
+    path = event.transcript_path or ""
+    return path if own in path and ".." not in path else None
 
 
 def _on_end(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
@@ -202,8 +209,9 @@ def _on_stop(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
 
 
 def _on_failure(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
-    reason = event.message or "unknown"
-    ended = TurnEnded(at=event.at, outcome=TurnOutcome.FAILED, message=reason)
+    reason = event.error or "unknown"
+    message = f"{reason}: {event.message}" if event.message else reason
+    ended = TurnEnded(at=event.at, outcome=TurnOutcome.FAILED, message=message)
     watch = _close_turn(watch, event.at, ended, facts)
     if reason != _LOGIN_FAILURE:
         return _turn_to(watch, AgentState.IDLE, "hook", f"StopFailure {reason}", event.at)

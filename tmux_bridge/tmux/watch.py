@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from core.clock import wait_for
 from core.errors import BuilderError
 from tmux_bridge.tmux.connection import ControlListener
 from tmux_bridge.tmux.errors import TmuxGoneError
@@ -20,6 +21,7 @@ from tmux_bridge.tmux.settings import HUB
 logger = logging.getLogger(__name__)
 RESYNC_S = 30.0
 _UNREACHABLE_S = 0.5
+_CAUSE_S = 0.3
 # Ids and numbers only; a comma would end the loop's format.
 _SUBSCRIPTION = (
     "refresh-client -B 'panes::#{S:#{W:#{P:"
@@ -115,7 +117,7 @@ class PaneWatch(ControlListener):
     def _look(self) -> None:
         try:
             self._subscribe()
-            panes = self._panes.list()
+            panes = self._settled(self._panes.list())
         except TmuxGoneError:
             self._is_reachable = False
             self._report_gone()
@@ -125,6 +127,24 @@ class PaneWatch(ControlListener):
             return
         self._is_reachable = True
         self._compare([pane for pane in panes if pane.session_name != HUB])
+
+    def _settled(self, panes: list[PaneInfo]) -> list[PaneInfo]:
+        """The listing again where a new death has no cause yet, for a short while."""
+        if not any(self._lacks_cause(pane) for pane in panes):
+            return panes
+        self._panes.settle()
+
+        def caused() -> list[PaneInfo] | None:
+            again = self._panes.list()
+            return None if any(self._lacks_cause(pane) for pane in again) else again
+
+        return wait_for(caused, deadline_s=_CAUSE_S, interval_s=0.02) or self._panes.list()
+
+    def _lacks_cause(self, pane: PaneInfo) -> bool:
+        old = self._known.get((pane.server_pid, pane.pane_id))
+        was_dead = old is not None and old.dead and old.pane_pid == pane.pane_pid
+        is_unknown = pane.dead_status is None and pane.dead_signal is None
+        return pane.dead and is_unknown and not was_dead
 
     def _subscribe(self) -> None:
         if self._needs_subscription:

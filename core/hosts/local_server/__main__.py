@@ -1,6 +1,7 @@
 """Start the local host server of a data root, detached from whoever asked for it.
 
-There is one per data root: it holds a lock for its life, and a second one ends at once.
+There is one per data root: it holds a lock with its pid inside for its life, and a second one ends
+at once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from core.clock import wait_for
 from core.paths import DataRoot, RuntimePaths
 
 LARGEST_LOG_BYTES = 2 * 1024 * 1024
-LOCK_PATIENCE_S = 1.0
 MOST_FILES = 65536
 
 
@@ -30,8 +29,10 @@ def main() -> int:
     runtime = RuntimePaths(arguments.runtime)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(runtime.host_lock, flags, 0o600)
-    if not wait_for(lambda: _locked(lock), deadline_s=LOCK_PATIENCE_S):
+    if not _locked(lock):
         return 0
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
     _log_to(runtime.host_log)
     _raise_file_limit()
     from core.hosts.local_server.server import serve  # noqa: PLC0415 - slow: not before the fork

@@ -29,6 +29,7 @@ from core.paths import CHECKOUT, DataRoot, RuntimePaths
 START_DEADLINE_S = 20.0
 ANSWER_DEADLINE_S = 40.0
 PING_DEADLINE_S = 5.0
+RELAUNCH_AFTER_S = 1.0
 LONGEST_SOCKET_PATH = 100
 _SLICE_S = 0.1
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
@@ -71,13 +72,13 @@ class LocalServer:
             self.shutdown()
         self._launch()
         ends = self._clock.monotonic() + START_DEADLINE_S
-        relaunch_at = self._clock.monotonic() + 3.0
+        relaunch_at = self._clock.monotonic() + RELAUNCH_AFTER_S
         while (answer := self._ping()) is None:
             if self._clock.monotonic() > ends:
                 raise self._never_answered()
             if self._clock.monotonic() > relaunch_at:
                 self._launch()
-                relaunch_at = self._clock.monotonic() + 3.0
+                relaunch_at = self._clock.monotonic() + RELAUNCH_AFTER_S
             self._clock.sleep(0.02)
         return answer.pid
 

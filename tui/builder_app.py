@@ -1,0 +1,110 @@
+"""The application object: theme, first screen, leaving. What is on the screen is in `screens`."""
+
+from __future__ import annotations
+
+import locale
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from core.models.session import SessionKey
+from tui.acting import Acting
+from tui.actions import Scope, bindings
+from tui.feeds import Changes
+from tui.states import Glyphs
+from tui.theme import THEME
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from core.services.services import Services
+    from tui.ports import Attach, PaneView
+
+_LEAVE_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """What the app may use beside the services."""
+
+    pane_view: PaneView | None = None
+    attach: Attach | None = None
+    demo: Callable[[], object] | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class BuilderApp(App[None], Acting, inherit_bindings=False):
+    """Shows the main screen; the services are first asked for anything after its first paint."""
+
+    TITLE = "tmux-builder"
+    ENABLE_COMMAND_PALETTE = False
+    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.APP,)
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.APP)]
+    CSS_PATH = "app.tcss"
+
+    def __init__(
+        self,
+        services: Services,
+        terminal: Terminal,
+        *,
+        first: SessionKey | None = None,
+        changes: Callable[[], Changes] | None = None,
+    ) -> None:
+        super().__init__()
+        self.services = services
+        self.terminal = terminal
+        self.glyphs = Glyphs(ascii_only=not _speaks_unicode())
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self._first = first
+        self._changes = changes or self._store_changes
+        self._leaving = False
+
+    def get_default_screen(self) -> Screen[Any]:
+        from tui.screens.main import MainScreen  # noqa: PLC0415  # imports this module's types
+
+        return MainScreen(self.services, self.terminal, self._changes, first=self._first)
+
+    def on_mount(self) -> None:
+        self.set_class(self.glyphs.ascii_only, "-ascii")
+
+    def _store_changes(self) -> Changes:
+        from core.services.changes import ChangeFeed  # noqa: PLC0415  # not before first paint
+
+        return ChangeFeed(self.services.environment.store)
+
+    def do_palette(self) -> None:
+        from tui.screens.pick_action import PickAction  # noqa: PLC0415  # on use
+
+        PickAction.open_palette(self)
+
+    def do_help(self) -> None:
+        from tui.screens.pick_action import PickAction  # noqa: PLC0415  # on use
+
+        PickAction.open_help(self)
+
+    def do_copy_or_leave(self) -> None:
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(selected)
+            self.screen.clear_selection()
+        elif self._leaving:
+            self.leave()
+        else:
+            self._leaving = True
+            self.set_timer(_LEAVE_WITHIN_S, self._stay)
+            self.notify("Ctrl+C again to quit; sessions go on.", timeout=2, markup=False)
+
+    def _stay(self) -> None:
+        self._leaving = False
+
+    def leave(self) -> None:
+        """End the app, and say what goes on without it."""
+        self.exit(message="tmux-builder closed. Sessions and runs go on; start it again any time.")
+
+
+def _speaks_unicode() -> bool:
+    return "utf" in locale.getpreferredencoding(do_setlocale=False).lower()

@@ -1,0 +1,1 @@
+"""One module for each family of verbs; `COMMANDS` maps full names to commands."""
