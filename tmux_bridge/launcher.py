@@ -76,6 +76,7 @@ class WorkerLauncher:
 
     def _spawn(self) -> None:
         command = [sys.executable, "-m", "tmux_bridge.worker", "--data-dir", str(self._root.path)]
+        command += ["--settings-folder", _standing()]
         if self._config is not None:
             command += ["--config", str(self._config)]
         with open_log(self._runtime.worker_log) as log:
@@ -83,6 +84,14 @@ class WorkerLauncher:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd="/", env=_worker_environment(self._runtime),
             )  # fmt: skip
+
+
+def _standing() -> str:
+    """The folder whose settings file counts; the root where ours was deleted under us."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return "/"
 
 
 def _worker_environment(runtime: RuntimePaths) -> dict[str, str]:

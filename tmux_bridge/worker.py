@@ -20,7 +20,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from core.clock import SystemClock
-from core.config import load_settings
+from core.config import Settings, load_settings
 from core.errors import BuilderError, ExitCode
 from core.files import make_private_folder
 from core.paths import DataRoot, RuntimePaths, data_root, runtime_paths
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM, SIGINT or the end of the data root; returns the exit code."""
     options = _parse(arguments)
+    os.umask(0o077)
     root = data_root(options.data_dir, os.environ)
     runtime = runtime_paths(root, os.environ)
     try:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not lock.acquire():
             return int(ExitCode.CONFLICT) if options.foreground else int(ExitCode.OK)
         _configure_logging(runtime, foreground=options.foreground)
-        return Worker(root, runtime, options.config).run()
+        return Worker(root, runtime, _settings(options, root)).run()
     except BuilderError as error:
         sys.stderr.write(f"{error.message}\nfix: {error.remedy}\n")
         return int(error.exit_code)
@@ -58,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Worker:
     """The main thread: signals, wake-ups, and a look at the store when it changed."""
 
-    def __init__(self, root: DataRoot, runtime: RuntimePaths, config: Path | None) -> None:
+    def __init__(self, root: DataRoot, runtime: RuntimePaths, settings: Settings) -> None:
         self._root = root
         self._runtime = runtime
-        self._settings = load_settings(config_file=config, environ=os.environ, cwd=root.path)
+        self._settings = settings
         self._stop_signal = 0
 
     def run(self) -> int:
@@ -115,8 +116,22 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tmux-builder worker", description=__doc__)
     parser.add_argument("--data-dir")
     parser.add_argument("--config", type=Path)
+    parser.add_argument(
+        "--settings-folder",
+        type=Path,
+        default=Path.cwd(),
+        help="where the one who started the worker stood: its tmux-builder.toml counts",
+    )
     parser.add_argument("--foreground", action="store_true")
     return parser.parse_args(arguments)
+
+
+def _settings(options: argparse.Namespace, root: DataRoot) -> Settings:
+    """As the front end that started this worker reads them; a customer's folder has no say."""
+    return load_settings(
+        environ=os.environ, cwd=options.settings_folder, config_file=options.config,
+        untrusted=root.path,
+    )  # fmt: skip
 
 
 def _signal_pipe() -> socket.socket:

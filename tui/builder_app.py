@@ -13,7 +13,6 @@ from textual.binding import BindingType
 from core.models.session import SessionKey
 from tui.acting import Acting
 from tui.actions import Scope, bindings
-from tui.feeds import Changes
 from tui.states import Glyphs
 from tui.theme import THEME
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from core.services.services import Services
+    from tui.feeds import Changes
     from tui.ports import Attach, PaneView
 
 _LEAVE_WITHIN_S = 2.0
@@ -58,7 +58,7 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
         self.terminal = terminal
         self.glyphs = Glyphs(ascii_only=not _speaks_unicode())
         self.register_theme(THEME)
-        self.theme = THEME.name
+        self.set_reactive(BuilderApp.theme, THEME.name)
         self._first = first
         self._changes = changes or self._store_changes
         self._leaving = False

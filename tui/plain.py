@@ -15,7 +15,7 @@ _CONTROLS = {
         *range(0x20), 0x7F, *range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F),
         *range(0x2066, 0x206A), 0xFEFF, 0x2028, 0x2029,
     )
-    if code != 0x0A
+    if code not in {0x09, 0x0A}
 }  # fmt: skip
 
 Part = tuple[str, Style]
@@ -25,7 +25,7 @@ def clean(text: str) -> str:
     """Lines of printable text: escape sequences, controls and direction marks are taken out."""
     if text.isascii() and text.isprintable():
         return text
-    return _ESCAPES.sub("", text.replace("\r\n", "\n").expandtabs(4)).translate(_CONTROLS)
+    return _ESCAPES.sub("", text).translate(_CONTROLS).expandtabs(4)
 
 
 def clean_line(text: str) -> str:

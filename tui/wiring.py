@@ -40,7 +40,7 @@ def build_services(
     root = data_root(data_dir, environ)
     make_private_folder(root.path)
     runtime = runtime_paths(root, environ)
-    settings = load_settings(config_file=config_file, environ=environ, cwd=Path.cwd())
+    settings = load_settings(environ=environ, config_file=config_file, untrusted=root.path)
     clock = SystemClock()
     return Services(
         Environment(

@@ -82,21 +82,12 @@ def preview_release(source: Path, site_type: SiteType, *, limits: Limits | None 
         NothingToDeployError, AnswerIsNoError, StorageError: As for `take_release`.
         SourceChangedError: It was written while it was read.
     """
-    _require_site(source, site_type)
-    found = read_source(source, limits or Limits())
-    files = _with_default_pages(found.files, site_type)
+    found, files = _read(source, site_type, limits or Limits())
     return Release(release_id=release_id_of(files), tree="", files=files, left_out=found.left_out)
 
 
 def _take(paths: SessionPaths, source: Path, site_type: SiteType, limits: Limits) -> Release:
-    try:
-        found = read_source(source, limits)
-    except SourceChangedError:
-        _require_site(source, site_type)
-        raise
-    _require_site(source, site_type)
-    _require_in(found, source, site_type)
-    files = _with_default_pages(found.files, site_type)
+    found, files = _read(source, site_type, limits)
     release_id = release_id_of(files)
     repository = ReleaseRepository(paths.repository)
     tree = repository.tree_of(release_id)
@@ -105,6 +96,19 @@ def _take(paths: SessionPaths, source: Path, site_type: SiteType, limits: Limits
             blobs = _blobs(source, files, {file.path for file in found.files})
             tree = repository.tree_of(release_id) or repository.write(release_id, blobs, lock)
     return Release(release_id=release_id, tree=tree, files=files, left_out=found.left_out)
+
+
+def _read(
+    source: Path, site_type: SiteType, limits: Limits
+) -> tuple[SourceTree, tuple[ReleaseFile, ...]]:
+    try:
+        found = read_source(source, limits)
+    except SourceChangedError:
+        _require_site(source, site_type)
+        raise
+    _require_site(source, site_type)
+    _require_in(found, source, site_type)
+    return found, _with_default_pages(found.files, site_type)
 
 
 def _require_site(source: Path, site_type: SiteType) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.errors import BuilderError
+from core.paths import CHECKOUT
 from core.services.checkup import CheckState, Finding, Probe
 from core.services.context import Environment
 from core.services.library import LibraryService
@@ -26,8 +27,11 @@ FREE_BYTES = 1 << 30
 PYTHON_NEEDED = (3, 11)
 TMUX_NEEDED = (3, 2)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
-_KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-_CLOUD_SWITCHES = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX")
+_LOGINS = (
+    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+)  # fmt: skip
 
 
 def core_probes(environment: Environment) -> dict[str, Probe]:
@@ -139,7 +143,7 @@ class _Look:
 
     def claude(self) -> Finding:
         command = self._environment.settings.claude_command
-        program = self._which(command)
+        program = self._claude()
         fix = "npm install -g @anthropic-ai/claude-code"
         if program is None:
             return _fault(CheckState.FAIL, f"{command} not found", "the Claude Code CLI", fix)
@@ -151,11 +155,10 @@ class _Look:
 
     def login(self) -> Finding:
         """A key in the environment is a login; otherwise the CLI knows, and no request is spent."""
-        key = next((name for name in _KEYS if self._environ.get(name)), None)
-        cloud = next((name for name in _CLOUD_SWITCHES if self._environ.get(name)), None)
-        if key or cloud:
-            return _ok(f"by {key or cloud}")
-        program = self._which(self._environment.settings.claude_command)
+        variable = next((name for name in _LOGINS if self._environ.get(name)), None)
+        if variable is not None:
+            return _ok(f"by {variable}")
+        program = self._claude()
         need, fix = "login", "claude auth login"
         if program is None:
             return _fault(CheckState.FAIL, "claude not found", need, fix)
@@ -178,6 +181,15 @@ class _Look:
             return _ok(f"{report.agents} agents, {report.skills} skills, 0 problems")
         found = f"{report.problems[0]} ({len(report.problems)} problems)"
         return _fault(CheckState.FAIL, found, "a valid library", "tmux-builder library validate")
+
+    def _claude(self) -> str | None:
+        """The configured command on PATH, or the one that the set-up put into the checkout."""
+        command = self._environment.settings.claude_command
+        own = CHECKOUT / ".tools" / "node_modules" / ".bin" / "claude"
+        found = self._which(command)
+        if found is None and command == "claude" and os.access(own, os.X_OK):
+            return str(own)
+        return found
 
     def _which(self, command: str) -> str | None:
         return shutil.which(command, path=self._environ.get("PATH", os.defpath))

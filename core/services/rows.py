@@ -21,6 +21,9 @@ class RowReader:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._store = environment.store
+        # Plain text: joining paths for thousands of rows costs more than reading them.
+        self._root = str(environment.root.path)
+        self._socket = str(environment.runtime.tmux_socket)
 
     def one(self, key: SessionKey) -> SessionRow:
         """Raises NotFoundError where there is no such session."""
@@ -34,7 +37,7 @@ class RowReader:
 
     def all(self) -> list[SessionRow]:
         """Every session, newest first."""
-        emails = {user.user_id: user.email for user in self._store.users.all()}
+        emails = self._store.users.emails()
         agents, runs = self._store.agents.all(), self._store.executions.newest_of_all()
         steps = self._store.executions.current_steps()
         now = self._environment.clock.now()
@@ -82,6 +85,6 @@ class RowReader:
             agent=agent,
             execution=run,
             step=run_step(run, step),
-            path=f"{self._environment.root.path}/{key.user_id}/sessions/{key.session_id}",
-            tmux_socket=str(self._environment.runtime.tmux_socket),
+            path=f"{self._root}/{key.user_id}/sessions/{key.session_id}",
+            tmux_socket=self._socket,
         )

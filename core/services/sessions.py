@@ -25,12 +25,18 @@ __all__ = ["CreatedSession", "SessionFilter", "SessionPage", "SessionRow", "Sess
 
 PROMPT_LIMIT = 1_000_000
 
+
+def _latest_first(row: SessionRow) -> tuple[float, int]:
+    """The change counter tells those of one millisecond apart."""
+    return -row.session.updated_at.timestamp(), -row.session.change
+
+
 _ATTENTION = {state: order for order, state in enumerate(SessionState)}
 _ORDERS: dict[str, Callable[[SessionRow], tuple[float, ...] | tuple[str, float]]] = {
-    "attention": lambda row: (_ATTENTION[row.state], -row.session.updated_at.timestamp()),
+    "attention": lambda row: (_ATTENTION[row.state], *_latest_first(row)),
     "newest": lambda row: (-row.session.created_at.timestamp(),),
     "oldest": lambda row: (row.session.created_at.timestamp(),),
-    "updated": lambda row: (-row.session.updated_at.timestamp(),),
+    "updated": _latest_first,
     "email": lambda row: (row.email, -row.session.created_at.timestamp()),
 }
 SORTS = tuple(_ORDERS)

@@ -9,22 +9,20 @@ from core.models.overview import RunStep
 from core.models.session import Agent, AgentState, Session, SessionState
 
 _AT_WORK = frozenset({AgentState.STARTING, AgentState.WORKING})
-_ASLEEP = frozenset({AgentState.PARKED, AgentState.ENDED})
+_RESTING = {AgentState.PARKED: SessionState.PARKED, AgentState.ENDED: SessionState.ENDED}
 
 
 def shown_state(session: Session, agent: Agent, execution: Execution | None) -> SessionState:
     """The state with the strongest claim on the operator's attention."""
     status = None if execution is None else execution.status
-    claims = (
-        (agent.state is AgentState.NEEDS_YOU, SessionState.NEEDS_YOU),
-        (status is ExecutionStatus.FAILED, SessionState.FAILED),
-        (agent.state in _AT_WORK, SessionState.WORKING),
-        (status is not None and not status.is_over, SessionState.WORKING),
-        (session.url is not None and agent.state not in _ASLEEP, SessionState.LIVE),
-        (agent.state is AgentState.PARKED, SessionState.PARKED),
-        (agent.state is AgentState.ENDED, SessionState.ENDED),
-    )
-    return next((state for holds, state in claims if holds), SessionState.IDLE)
+    is_running = status is not None and not status.is_over
+    if agent.state is AgentState.NEEDS_YOU:
+        return SessionState.NEEDS_YOU
+    if status is ExecutionStatus.FAILED:
+        return SessionState.FAILED
+    if is_running or agent.state in _AT_WORK:
+        return SessionState.WORKING
+    return _RESTING.get(agent.state) or (SessionState.LIVE if session.url else SessionState.IDLE)
 
 
 def reason(

@@ -23,6 +23,8 @@ from core.store.columns import from_json, instant, text, to_json
 from core.store.database import Database, Row
 from core.store.sessions import touch
 
+NEVER_STARTED = "Claude was never started in this session"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
@@ -71,11 +73,14 @@ class Executions:
                 )  # fmt: skip
                 for step in STEPS:
                     state = StepState.OK if step.n < from_step else StepState.PENDING
+                    detail = None
                     if step.n == 3 and from_step > 3 and step_three is not None:
                         state = step_three
+                        detail = NEVER_STARTED if state is StepState.SKIPPED else None
                     connection.execute(
-                        "INSERT INTO steps (execution_id, n, name, state) VALUES (?, ?, ?, ?)",
-                        (execution_id, step.n, step.name, state),
+                        "INSERT INTO steps (execution_id, n, name, state, detail)"
+                        " VALUES (?, ?, ?, ?, ?)",
+                        (execution_id, step.n, step.name, state, detail),
                     )
                 touch(connection, key, self._clock.now())
         except sqlite3.IntegrityError as error:

@@ -62,6 +62,11 @@ class Users:
         rows = self._database.rows("SELECT * FROM users ORDER BY created_at DESC, user_id")
         return [_user(row) for row in rows]
 
+    def emails(self) -> dict[str, str]:
+        """User id to e-mail, for lists of sessions."""
+        rows = self._database.rows("SELECT user_id, email FROM users")
+        return {row["user_id"]: row["email"] for row in rows}
+
     def registry(self) -> dict[str, str]:
         """`email|phone` to user id, for the exported registry."""
         rows = self._database.rows("SELECT email, phone, user_id FROM users ORDER BY created_at")

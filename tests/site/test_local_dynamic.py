@@ -102,6 +102,38 @@ def test_the_former_program_is_ended_after_a_switch(site: Site) -> None:
     assert wait_for(lambda: not processes_with(former), deadline_s=15)
 
 
+def test_answers_are_streamed_and_a_visitor_who_leaves_is_noticed(site: Site) -> None:
+    site.write(
+        "stream.py",
+        """
+import http.server, os, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        if self.path == "/":
+            return
+        try:
+            while True:
+                self.wfile.write(b"tick\\n")
+                time.sleep(0.05)
+        except OSError:
+            open(os.path.join(os.environ["DATA_DIR"], "left"), "w").close()
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("content-length", "5")
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+""",
+    )
+    site.write("Procfile", "web: exec python stream.py\n")
+    url = site.publish().url
+    with requests.get(f"{url}/endless", stream=True, timeout=5) as answer:
+        assert next(answer.iter_content(5)) == b"tick\n"
+    assert wait_for((site.folder / "data" / "left").exists, deadline_s=10)
+    assert requests.head(url, timeout=5).headers["content-length"] == "5"
+
+
 def test_a_crashed_program_is_said_and_started_again(site: Site) -> None:
     url = site.publish().url
     answer = requests.get(f"{url}/die", timeout=5)
@@ -114,7 +146,7 @@ def test_a_crashed_program_is_said_and_started_again(site: Site) -> None:
 @pytest.mark.parametrize(
     ("web", "reason"),
     [
-        ("echo no such luck; exit 7", "ended with code 7 .*no such luck"),
+        ("echo no such luck; exit 7", "ended with code 7.*no such luck"),
         ("no-such-program --port $PORT", "ended with code 127"),
     ],
 )

@@ -173,7 +173,7 @@ class FakeUsers:
                     sessions=counts.get(user.user_id, 0),
                     updated_at=user.created_at,
                     path="",
-                )  # fmt: skip
+                )
                 for user in self._all.users_by_id.values()
             )
         )

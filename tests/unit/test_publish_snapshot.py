@@ -329,3 +329,18 @@ def test_the_difference_counts_content_not_times(paths: SessionPaths) -> None:
     found = difference(first, take(paths))
     assert found.changed == ("new.html",)
     assert found.deleted == ("old.html",)
+
+
+def test_a_repository_of_many_releases_is_tidied_and_loses_none(
+    paths: SessionPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.publish.repository.MOST_PACKS", 3)
+    releases = []
+    for number in range(8):
+        (paths.source / "index.html").write_text(f"version {number}")
+        releases.append(take(paths))
+    packs = list((paths.repository / "objects" / "pack").glob("*.pack"))
+    assert len(packs) <= 4
+    trees = GitReleaseTrees(paths.repository)
+    for number, release in enumerate(releases):
+        assert trees.read(release, "index.html") == f"version {number}".encode()

@@ -64,6 +64,7 @@ def test_where_claude_never_ran_step_three_is_skipped(place: Place) -> None:
 
     steps = place.services.deploys.steps(execution.execution_id)
     assert steps[2].state is StepState.SKIPPED
+    assert steps[2].detail == "Claude was never started in this session"
 
 
 def test_a_second_deploy_while_one_runs_is_a_conflict(place: Place) -> None:

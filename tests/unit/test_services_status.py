@@ -129,9 +129,12 @@ def test_the_exit_code_comes_from_the_record(
 ) -> None:
     execution_id = place.store.executions.add(place.session()).execution_id
     place.store.executions.set_status(
-        execution_id, status, error=error and error.message, error_code=error and error.code,
-        error_exit=error and int(error.exit_code),
-    )  # fmt: skip
+        execution_id,
+        status,
+        error=None if error is None else error.message,
+        error_code=None if error is None else error.code,
+        error_exit=None if error is None else int(error.exit_code),
+    )
 
     assert place.services.status.exit_code(execution_id) == expected
     assert (place.services.status.error(execution_id) is None) == (error is None)

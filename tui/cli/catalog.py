@@ -41,8 +41,7 @@ ENTRIES = (
         "user create", "user", "Make a user, and its first session and run.",
         (
             'tmux-builder user create --email ana@example.org --phone "+1 555 010 0199"',
-            "tmux-builder user create --email ana@example.org --phone 5550100199"
-            ' --prompt "A site for my bakery" --json',
+            "tmux-builder user create --email ana@example.org --phone 5550100199 --no-start --json",
         ),
     ),
     Entry(

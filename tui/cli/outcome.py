@@ -104,6 +104,14 @@ def failure(error: BuilderError, *, data: Json = None) -> Outcome:
     )
 
 
+def plain_data(found: Mapping[str, object]) -> Json:
+    """What an error carries, as values of a document."""
+    import msgspec  # noqa: PLC0415 - only for an error with data
+
+    data: Json = msgspec.to_builtins(dict(found))
+    return data
+
+
 def record(row: Sequence[object]) -> str:
     """One line of `--plain`: tab separated, nothing cut, no control characters."""
     return "\t".join("" if value is None else clean_line(str(value)) for value in row)

@@ -14,6 +14,11 @@ from tui.cli.version import PROGRAM
 if TYPE_CHECKING:
     from tui.cli.outcome import Outcome
 
+if TYPE_CHECKING:
+    WordType = click.ParamType[str]
+else:
+    WordType = click.ParamType
+
 LONGEST_WAIT_S = 10_000_000.0
 
 
@@ -27,9 +32,7 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 def _note_timeout(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     if value is not None and not 0 < value <= LONGEST_WAIT_S:
-        raise click.BadParameter(
-            "a number of seconds above 0 is needed.", ctx=ctx, param=param
-        )
+        raise click.BadParameter("a number of seconds above 0 is needed.", ctx=ctx, param=param)
     return float(_note(ctx, param, value)) if value is not None else None
 
 
@@ -56,7 +59,7 @@ COMMON: tuple[click.Option, ...] = (
 )  # fmt: skip
 
 
-class OneOf(click.ParamType):
+class OneOf(WordType):
     """A closed set for help and completion; the services refuse what is not in it."""
 
     name = "choice"
@@ -88,7 +91,7 @@ class VerbCommand(click.Command):
         self.run = run
         self.own = tuple(params)
         super().__init__(
-            name.split(" ")[-1], params=[*params, *COMMON], add_help_option=False,
+            name.rsplit(" ", maxsplit=1)[-1], params=[*params, *COMMON], add_help_option=False,
             short_help=self.entry.summary,
         )  # fmt: skip
 
@@ -186,9 +189,7 @@ class UnknownVerbError(click.UsageError):
         super().__init__(f"There is no {what} {word[:60]!r}. {hint}", ctx=ctx)
 
 
-def verb(
-    name: str, *params: click.Parameter
-) -> Callable[[Callable[..., Outcome]], VerbCommand]:
+def verb(name: str, *params: click.Parameter) -> Callable[[Callable[..., Outcome]], VerbCommand]:
     """Make a function the verb of that name; its parameters are those of the command line."""
 
     def make(run: Callable[..., Outcome]) -> VerbCommand:

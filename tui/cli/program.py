@@ -14,6 +14,7 @@ from tui.cli.parsing import WordGroup, root
 from tui.cli.version import PROGRAM, VERSION
 
 if TYPE_CHECKING:
+    from core.models.execution import Json
     from tui.cli.outcome import Outcome
 
 COMPLETION_VARIABLE = "_TMUX_BUILDER_COMPLETE"
@@ -45,7 +46,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 def _guarded(call: Call, arguments: list[str], *, wants_document: bool) -> int:
     """Run the verb; every way in which it can end becomes an outcome."""
     from core.errors import BuilderError  # noqa: PLC0415 - not for help
-    from tui.cli.outcome import emit, failure  # noqa: PLC0415
+    from tui.cli.outcome import emit, failure, plain_data  # noqa: PLC0415
 
     _watch_sigterm()
     try:
@@ -54,7 +55,7 @@ def _guarded(call: Call, arguments: list[str], *, wants_document: bool) -> int:
         call.json = call.json or wants_document
         outcome = _usage(error)
     except BuilderError as error:
-        outcome = failure(error)
+        outcome = failure(error, data=None if error.data is None else plain_data(error.data))
     except (KeyboardInterrupt, click.Abort):
         outcome = _stopped(call, "interrupted", EXIT_INTERRUPTED)
     except Terminated:
@@ -153,7 +154,7 @@ def _unexpected(call: Call, error: Exception) -> Outcome:
 def _error(exit_code: int, code: str, message: str, fix: str) -> Outcome:
     from tui.cli.outcome import Outcome  # noqa: PLC0415
 
-    error = {"code": code, "message": message, "fix": fix, "retryable": False}
+    error: dict[str, Json] = {"code": code, "message": message, "fix": fix, "retryable": False}
     return Outcome(exit=exit_code, error=error)
 
 

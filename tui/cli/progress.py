@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tui.cli.views import step_line
 
 if TYPE_CHECKING:
-    from core.models.execution import Execution, StepRecord
+    from core.models.execution import Execution, Json, StepRecord
     from tui.cli.call import Call
 
 
@@ -40,7 +40,7 @@ class StepLines:
             self._tell(self._prefix + self._line(step))
 
     def _line(self, step: StepRecord) -> str:
-        document = {
+        document: dict[str, Json] = {
             "n": step.n, "name": step.name, "state": str(step.state),
             "ms": step.ms if step.state.is_over else None, "detail": step.detail,
         }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tui.cli.call import Call
+from tui.cli.parsing import WordType
 
 if TYPE_CHECKING:
     from core.paths import DataRoot
@@ -18,7 +19,7 @@ SUGGESTED = 50
 INDEX_LIMIT_BYTES = 8_000_000
 
 
-class UserName(click.ParamType):
+class UserName(WordType):
     """A user: e-mail or id."""
 
     name = "user"
@@ -32,7 +33,7 @@ class UserName(click.ParamType):
         return _items(ctx, incomplete, emails)
 
 
-class SessionName(click.ParamType):
+class SessionName(WordType):
     """A session: its id, a prefix, or its user's e-mail."""
 
     name = "session"

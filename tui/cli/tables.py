@@ -96,7 +96,9 @@ def _cell(value: object) -> str:
 
 
 def _line(cells: Sequence[str], columns: Sequence[int], width: int | None) -> str:
-    text = _GAP.join(cell + " " * (n - _width(cell)) for cell, n in zip(cells, columns, strict=True))
+    text = _GAP.join(
+        cell + " " * (n - _width(cell)) for cell, n in zip(cells, columns, strict=True)
+    )
     text = text.rstrip()
     return text if width is None else _cut(text, width)
 

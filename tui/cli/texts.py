@@ -38,9 +38,7 @@ def one_text(text: str | None, file: str | None) -> str | None:
         UsageError: Both were given.
     """
     if text is not None and file is not None:
-        raise UsageError(
-            "A text and a file with one were given.", remedy="Give one of the two."
-        )
+        raise UsageError("A text and a file with one were given.", remedy="Give one of the two.")
     if text == STDIN:
         file, text = STDIN, None
     return read_text(file) if file is not None else text

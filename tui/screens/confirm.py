@@ -21,6 +21,7 @@ class Confirm(ModalScreen[bool], Acting, inherit_bindings=False):
     """A moderate act: y does it, Escape and Enter on Cancel do not."""
 
     AUTO_FOCUS = "#cancel"
+    CSS_PATH = "pages.tcss"
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.CONFIRM, Scope.DIALOG)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.CONFIRM, Scope.DIALOG)]
 
@@ -59,6 +60,7 @@ class ConfirmName(ModalScreen[bool], Acting, inherit_bindings=False):
     """A severe act: only the typed name sets the button free."""
 
     AUTO_FOCUS = "#cancel"
+    CSS_PATH = "pages.tcss"
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.DIALOG,)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.DIALOG)]
 
@@ -74,7 +76,9 @@ class ConfirmName(ModalScreen[bool], Acting, inherit_bindings=False):
             yield Static(Content(f"\nType the session's name to confirm: {self._expected}"))
             with Horizontal(classes="buttons"):
                 yield Button(Content("Cancel"), id="cancel", compact=True)
-            yield Input(id="name", placeholder="name", compact=True)
+            yield Input(
+                id="name", placeholder="name", compact=True, select_on_focus=False
+            )
             with Horizontal(classes="buttons"):
                 yield Button(Content("Destroy"), id="act", compact=True, disabled=True)
 

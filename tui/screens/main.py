@@ -26,12 +26,7 @@ from tui.session_index import SessionIndex
 from tui.situation import Situation
 from tui.states import Glyphs
 from tui.widgets.bars import FooterBar, HeaderBar, NoticeBar, TabStrip, TooSmall
-from tui.widgets.chat_view import ChatView
 from tui.widgets.filter_box import FilterBox
-from tui.widgets.message_box import MessageBox
-from tui.widgets.pane_view import PaneView
-from tui.widgets.pipeline import PipelinePanel
-from tui.widgets.question_card import QuestionCard
 from tui.widgets.session_list import SessionList
 
 if TYPE_CHECKING:
@@ -39,6 +34,7 @@ if TYPE_CHECKING:
     from core.services.services import Services
     from tui.builder_app import Terminal
     from tui.feeds import Changes, StoreFeed
+    from tui.screens.parts import Parts
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 15
 FOOTER_DELAY_S = 0.02
@@ -80,15 +76,10 @@ class MainScreen(MainKeys, inherit_bindings=False):
                 yield FilterBox()
                 yield SessionList(self.index, self._glyphs)
             with Vertical(id="middle"):
-                with Vertical(id="chat", classes="panel"):
-                    yield ChatView(self._glyphs)
-                yield QuestionCard()
-                with Vertical(id="writing", classes="panel"):
-                    yield MessageBox()
-            with Vertical(id="pane", classes="panel"):
-                yield PaneView()
-            with Vertical(id="deploy", classes="panel"):
-                yield PipelinePanel(self._glyphs)
+                yield Vertical(id="chat", classes="panel")
+                yield Vertical(id="writing", classes="panel")
+            yield Vertical(id="pane", classes="panel")
+            yield Vertical(id="deploy", classes="panel")
         yield NoticeBar()
         yield FooterBar()
         yield TooSmall(f"{LEAST_WIDTH}x{LEAST_HEIGHT}")
@@ -96,13 +87,15 @@ class MainScreen(MainKeys, inherit_bindings=False):
     def on_mount(self) -> None:
         for selector, title in (("#sessions", "1 Sessions"), ("#writing", "Message")):
             self.query_one(selector).border_title = Content(title)
-        self.query_one(QuestionCard).show(None)
         self._show_titles()
-        self.arrange_panels()
-        self.call_after_refresh(self._start)
+        self.call_after_refresh(self._begin)
 
-    def _start(self) -> None:
-        """After the first paint: read the store, and follow it."""
+    async def _begin(self) -> None:
+        """After the first paint: build the insides, read the store, and follow it."""
+        from tui.screens.parts import furnish  # noqa: PLC0415  # after the first paint
+
+        self.parts = await furnish(self, self._glyphs)
+        self._show_session()
         from tui.background import in_background  # noqa: PLC0415  # threads start here
         from tui.feeds import StoreFeed  # noqa: PLC0415
 
@@ -199,9 +192,9 @@ class MainScreen(MainKeys, inherit_bindings=False):
 
     @on(messages.PaneCaptured)
     def _take_frame(self, message: messages.PaneCaptured) -> None:
-        if message.key != self.shown.key:
+        if message.key != self.shown.key or self.parts is None:
             return
-        view = self.query_one(PaneView)
+        view = self.parts.pane
         if message.frame is None:
             view.forget("Claude is not running here; a message, or a for attach, starts it")
         else:
@@ -210,15 +203,17 @@ class MainScreen(MainKeys, inherit_bindings=False):
     # Drawing what is selected
 
     def _show_session(self) -> None:
-        row, detail = self.row, self.shown.detail
+        row, detail, parts = self.row, self.shown.detail, self.parts
+        if parts is None:
+            return
         entries = detail.chat if detail is not None else ()
-        self.query_one(ChatView).show(self.shown.key, entries, empty=self._empty_chat())
-        box = self.query_one(MessageBox)
+        parts.chat.show(self.shown.key, entries, empty=self._empty_chat())
+        box = parts.message
         box.belong_to(self.shown.key)
         if detail is not None:
             box.set_history(detail.sent_texts)
-        self.query_one(PipelinePanel).show(row.session if row else None, detail)
-        self._show_question(row)
+        parts.pipeline.show(row.session if row else None, detail)
+        self._show_question(parts, row)
         self._show_titles()
 
     def _empty_chat(self) -> str:
@@ -228,8 +223,8 @@ class MainScreen(MainKeys, inherit_bindings=False):
             return "Reading …"
         return "Nothing was said yet. Press i and write to Claude."
 
-    def _show_question(self, row: SessionRow | None) -> None:
-        card, box = self.query_one(QuestionCard), self.query_one(MessageBox)
+    def _show_question(self, parts: Parts, row: SessionRow | None) -> None:
+        card, box = parts.question, parts.message
         is_new = card.show(row.agent if row is not None else None)
         if is_new and self.focused is box and box.is_blank:
             self.set_focus(card)

@@ -11,12 +11,9 @@ from textual.widgets import Input
 
 from core.errors import BuilderError
 from tui import messages
-from tui.background import in_background
 from tui.screens.panels import SESSIONS
 from tui.screens.session_keys import SessionKeys
 from tui.widgets.filter_box import FilterBox
-from tui.widgets.message_box import MessageBox
-from tui.widgets.question_card import QuestionCard
 
 if TYPE_CHECKING:
     from core.models.session import SessionKey
@@ -105,10 +102,10 @@ class MainKeys(SessionKeys, inherit_bindings=False):
         row = self.row
         if row is None:
             self.notice("no session is selected; the text stays here", is_bad=True)
-        elif self.query_one(QuestionCard).is_open:
+        elif self.parts is not None and self.parts.question.is_open:
             self.notice("answer Claude first; the text stays here", is_bad=True)
-        else:
-            self.query_one(MessageBox).taken()
+        elif self.parts is not None:
+            self.parts.message.taken()
             self.acts.send(row.key, message.text)
 
     @on(messages.WishQueued)
@@ -118,14 +115,15 @@ class MainKeys(SessionKeys, inherit_bindings=False):
 
     @on(messages.WishRefused)
     def _give_back(self, message: messages.WishRefused) -> None:
-        self.query_one(MessageBox).give_back(message.key, message.text)
+        if self.parts is not None:
+            self.parts.message.give_back(message.key, message.text)
 
     @on(messages.DigitChosen)
     def _answer(self, message: messages.DigitChosen) -> None:
         row = self.row
-        if row is None:
+        if row is None or self.parts is None:
             return
-        card = self.query_one(QuestionCard)
+        card = self.parts.question
         card.answered(message.digit)
         self.acts.answer(row.key, message.digit)
         self.shown.nudge_pane()
@@ -215,6 +213,7 @@ class MainKeys(SessionKeys, inherit_bindings=False):
 
     async def _show_terminal(self, key: SessionKey, attach: Attach) -> None:
         from tui.attaching import show_terminal  # noqa: PLC0415  # on use
+        from tui.background import in_background  # noqa: PLC0415  # on use
 
         chat = self.acts.services.chat
         try:

@@ -42,6 +42,7 @@ TYPES = (
 class NewUser(ModalScreen[SessionMade], Acting, inherit_bindings=False):
     """Answers with the session to open, or None when nothing was created."""
 
+    CSS_PATH = "pages.tcss"
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.FORM,)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.FORM)]
     AUTO_FOCUS = "#email"

@@ -9,10 +9,9 @@ from textual.widget import Widget
 
 from tui.acting import Acting
 from tui.widgets.bars import TabStrip
-from tui.widgets.message_box import MessageBox
-from tui.widgets.question_card import QuestionCard
 
 if TYPE_CHECKING:
+    from tui.screens.parts import Parts
     from tui.widgets.session_list import SessionList
 
 NARROW = 100
@@ -28,6 +27,8 @@ class Panels(Screen[None], Acting, inherit_bindings=False):
 
     tab = SESSIONS
     shows_pane = False
+    parts: Parts | None = None
+    """None until the first paint is out."""
 
     def panels_changed(self) -> None:
         """Which panels are visible changed."""
@@ -72,13 +73,16 @@ class Panels(Screen[None], Acting, inherit_bindings=False):
         elif panel in {CHAT, DEPLOY}:
             self.shows_pane = False
         self.arrange_panels()
-        self.set_focus(self.query_one(_FOCUS_IDS[panel]))
+        part = next(iter(self.query(_FOCUS_IDS[panel])), None)
+        if part is not None:
+            self.set_focus(part)
 
     def focus_message(self) -> None:
         """The message box, or the question card while Claude waits and nothing is written."""
         self.focus_panel(CHAT)
-        card, box = self.query_one(QuestionCard), self.query_one(MessageBox)
-        self.set_focus(card if card.is_open and box.is_blank else box)
+        if self.parts is not None:
+            card, box = self.parts.question, self.parts.message
+            self.set_focus(card if card.is_open and box.is_blank else box)
 
     def do_panel_1(self) -> None:
         self.focus_panel(SESSIONS)
@@ -96,7 +100,7 @@ class Panels(Screen[None], Acting, inherit_bindings=False):
         self._step(-1)
 
     def _step(self, step: int) -> None:
-        ring = [self.query_one(selector) for selector in _RING]
+        ring = [part for selector in _RING for part in self.query(selector)]
         here = self.focused
         at = ring.index(here) if here in ring else 0
         for distance in range(1, len(ring) + 1):
@@ -109,8 +113,8 @@ class Panels(Screen[None], Acting, inherit_bindings=False):
                 return
 
     def _can_go(self, part: Widget, panel: int) -> bool:
-        if isinstance(part, QuestionCard) and not part.is_open:
-            return False
+        if self.parts is not None and part is self.parts.question:
+            return self.parts.question.is_open
         if self.app.size.width < NARROW:
             return panel != PANE or self.has_pane_view
         return self.is_visible(panel)

@@ -54,6 +54,7 @@ class ActionList(LineView, can_focus=False, inherit_bindings=False):
 class PickAction(ModalScreen[str], Acting, inherit_bindings=False):
     """Answers with the id of the action to run."""
 
+    CSS_PATH = "pages.tcss"
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.PICK,)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.PICK)]
     AUTO_FOCUS = "#pick-filter"

@@ -27,6 +27,7 @@ _CHOICES = (
 class Welcome(ModalScreen[str], Acting, inherit_bindings=False):
     """Answers which way the operator chose."""
 
+    CSS_PATH = "pages.tcss"
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.WELCOME,)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.WELCOME)]
 

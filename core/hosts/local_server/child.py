@@ -141,11 +141,26 @@ async def _start_contained(plan: ChildPlan, shell: list[str], port: int) -> Chil
         child = await _start(plan, [program, *arguments], port, (writing,))
     finally:
         os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        described = await asyncio.to_thread(stream.read)
-    with suppress(ValueError, KeyError):
+    try:
+        described = await _said_by_bubblewrap(reading)
+    except BaseException:
+        await child.stop()
+        raise
+    with suppress(ValueError, KeyError, TypeError):
         child.inner_pid = int(json.loads(described)["child-pid"])
     return child
+
+
+async def _said_by_bubblewrap(reading: int) -> bytes:
+    """All that bubblewrap says about the sandbox, up to the end of its pipe."""
+    reader = asyncio.StreamReader()
+    transport, _protocol = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
+    )
+    try:
+        return await asyncio.wait_for(reader.read(), START_DEADLINE_S)
+    finally:
+        transport.close()
 
 
 async def _start(plan: ChildPlan, command: list[str], port: int, keep: tuple[int, ...]) -> Child:
@@ -195,7 +210,7 @@ def _free_port() -> int:
 def _not_started(reason: str, log: AppLog) -> AnswerIsNoError:
     said = log.last_lines()
     return AnswerIsNoError(
-        f"The site's program {reason}; it said: {said or 'nothing'}",
+        f"The site's program {reason}. It said: {said or 'nothing'}.",
         remedy="Correct the web: line of source/Procfile or the program, then deploy again.",
         code="app_did_not_start",
     )

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -181,11 +182,11 @@ class LocalServer:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         log = os.open(self._runtime.host_log, flags, 0o600)
         try:
-            subprocess.run(
-                command,
-                check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=CHECKOUT, env=environment, timeout=START_DEADLINE_S,
-            )  # fmt: skip
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    command, check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    cwd=CHECKOUT, env=environment, timeout=START_DEADLINE_S,
+                )  # fmt: skip
         finally:
             os.close(log)
 

@@ -117,9 +117,9 @@ class DynamicSite:
             try:
                 self._child = await self._launch()
                 logger.info("an app runs again", extra=self._facts())
-            except BuilderError as error:
+            except (BuilderError, OSError) as error:
                 logger.warning(
-                    "an app did not start", extra={**self._facts(), "reason": error.message}
+                    "an app did not start", extra={**self._facts(), "reason": str(error)}
                 )
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

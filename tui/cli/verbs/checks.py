@@ -16,7 +16,6 @@ from tui.cli.views import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from xml.etree.ElementTree import Element
 
     from core.models.session import SessionKey
     from core.paths import SessionPaths
@@ -40,16 +39,21 @@ def check(
     call: Call, *, session: str | None, url: str | None, retries: int | None,
     min_bytes: int | None,
 ) -> Outcome:  # fmt: skip
-    arguments: dict[str, Argument] = {"url": url, "retries": retries, "min_bytes": min_bytes}
     if call.pane:
+        if url is not None:
+            raise click.UsageError("From its pane a session checks its own site only.")
+        arguments: dict[str, Argument] = {"retries": retries, "min_bytes": min_bytes}
         return _asked(call, "check", session, arguments, CHECK_TIMEOUT_S, _check_lines)
     key = _target(call, "check", session)
     timeout_s = call.timeout_s(CHECK_TIMEOUT_S)
     data = call.services.deploys.check(
         key, url=url, retries=retries, min_bytes=min_bytes, timeout_s=timeout_s
     )
-    return Outcome(data=data, human=lambda _terminal: _check_lines(data), result="ok",
-                   records=lambda: [[data.get(k) for k in ("status", "type", "bytes", "ms")]])  # fmt: skip
+    keys = ("status", "type", "bytes", "ms")
+    return Outcome(
+        data=data, human=lambda _terminal: _check_lines(data), result="ok",
+        records=lambda: [[data.get(key) for key in keys]],
+    )  # fmt: skip
 
 
 @verb(
@@ -98,17 +102,18 @@ def test(
         raise click.UsageError("The worker's browser has no window, so --headed cannot be done.")
     if call.pane:
         arguments: dict[str, Argument] = {"grep": grep, "list": list_only}
-        asked = _asked(call, "test", session, arguments, TEST_TIMEOUT_S, _test_lines)
-        if report is not None and isinstance(asked.data, dict):
-            _write_junit(Path(report), asked.data)
+        lines = _names if list_only else _test_lines
+        asked = _asked(call, "test", session, arguments, TEST_TIMEOUT_S, lines)
+        if report is not None:
+            from tui.cli import pane  # noqa: PLC0415 - only inside a pane
+
+            _report(pane.pane_paths(call), report)
         return asked
     key = _target(call, "test", session)
-    data = call.services.deploys.test(
-        key, grep=grep, list_only=list_only, timeout_s=call.timeout_s(TEST_TIMEOUT_S)
-    )
+    tested = _tested(call, key, grep=grep, list_only=list_only)
     if report is not None:
-        _write_junit(Path(report), data)
-    return _tested(data)
+        _report(call.root.session(key.user_id, key.session_id), report)
+    return tested
 
 
 def _target(call: Call, name: str, session: str | None) -> SessionKey:
@@ -136,7 +141,8 @@ def _asked(
 
 
 def _check_lines(data: Document) -> list[str]:
-    return [f"ok {data['status']} {data['type']} {data['bytes']} B {data['ms']} ms"]
+    kind = str(data["type"]).partition(";")[0]
+    return [f"ok {data['status']} {kind} {data['bytes']} B {data['ms']} ms"]
 
 
 def _pictured(data: Document, paths: SessionPaths, out: str | None, *, thumb: bool) -> Outcome:
@@ -155,33 +161,37 @@ def _pictured(data: Document, paths: SessionPaths, out: str | None, *, thumb: bo
     return Outcome(data=dict(data), human=lambda _terminal: [shown], result=shown)
 
 
-def _tested(data: Document) -> Outcome:
-    """Exit 6 where a test failed; a suite that ran is a result, not an error of ours."""
+def _tested(call: Call, key: SessionKey, *, grep: str | None, list_only: bool) -> Outcome:
+    """Exit 6 where a test failed, with the same document as for a suite that went well."""
     from core.errors import AnswerIsNoError  # noqa: PLC0415 - not for help
-    from tui.cli.outcome import failure  # noqa: PLC0415
+    from tui.cli.outcome import failure, plain_data  # noqa: PLC0415
 
-    failed = data.get("failed")
-    records: list[list[object]] = [
-        [row.get("name"), row.get("message"), row.get("log")] for row in rows_of(data, "failures")
-    ]
     ended = Outcome()
-    if isinstance(failed, int) and failed > 0:
-        error = AnswerIsNoError(
-            f"{failed} of {_total(data)} tests failed.",
-            remedy="Mend what the failures name, then: tmux-builder deploy", code="e2e_failed",
-        )  # fmt: skip
-        ended = failure(error)
+    try:
+        data = call.services.deploys.test(
+            key, grep=grep, list_only=list_only, timeout_s=call.timeout_s(TEST_TIMEOUT_S)
+        )
+    except AnswerIsNoError as error:
+        found = plain_data(error.data or {})
+        if not isinstance(found, dict) or not found:
+            raise
+        data, ended = found, failure(error)
     return Outcome(
-        data=dict(data), human=lambda _terminal: _test_lines(data), records=lambda: records,
+        data=data, human=lambda _terminal: _names(data) if list_only else _test_lines(data),
+        records=lambda: [[one] for one in _names(data)] if list_only else _test_records(data),
         exit=ended.exit, error=ended.error,
     )  # fmt: skip
 
 
+def _test_records(data: Document) -> list[list[object]]:
+    counts: list[list[object]] = [[k, data.get(k)] for k in ("passed", "failed", "skipped")]
+    for row in rows_of(data, "failures"):
+        counts.append(["failure", row.get("name"), row.get("message")])
+    return counts
+
+
 def _test_lines(data: Document) -> list[str]:
-    """Listed names, or `11/12` and the failures."""
-    names = data.get("tests")
-    if isinstance(names, list):
-        return [clean(str(name)) for name in names]
+    """`11/12` and the failures."""
     lines = [f"{data.get('passed') or 0}/{_total(data)}"]
     if data.get("skipped"):
         lines[0] += f", {data['skipped']} skipped"
@@ -190,39 +200,21 @@ def _test_lines(data: Document) -> list[str]:
     return lines
 
 
+def _report(paths: SessionPaths, target: str) -> None:
+    from tui.cli.junit_report import write_report  # noqa: PLC0415 - only for a report
+
+    write_report(paths, target)
+
+
+def _names(data: Document) -> list[str]:
+    """Of the tests that there are."""
+    names = data.get("tests")
+    return [clean(str(name)) for name in names] if isinstance(names, list) else []
+
+
 def _total(data: Document) -> int:
     counts = (data.get("passed"), data.get("failed"))
     return sum(count for count in counts if isinstance(count, int))
-
-
-def _write_junit(path: Path, data: Document) -> None:
-    """Counts and failures in the form that build servers read."""
-    from xml.etree import ElementTree  # noqa: PLC0415 - only for a report
-
-    from core.files import write_atomically  # noqa: PLC0415
-
-    suite = ElementTree.Element(
-        "testsuite", name="tmux-builder", tests=str(_total(data) + _number(data, "skipped")),
-        failures=str(_number(data, "failed")), skipped=str(_number(data, "skipped")),
-    )  # fmt: skip
-    for row in rows_of(data, "failures"):
-        _add_failure(suite, str(row.get("name")), str(row.get("message")))
-    for number in range(_number(data, "passed")):
-        ElementTree.SubElement(suite, "testcase", classname="site", name=f"passed {number + 1}")
-    content = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
-    write_atomically(path.expanduser().absolute(), content, mode=0o644)
-
-
-def _add_failure(suite: Element, name: str, message: str) -> None:
-    from xml.etree import ElementTree  # noqa: PLC0415 - only for a report
-
-    case = ElementTree.SubElement(suite, "testcase", classname="site", name=clean(name))
-    ElementTree.SubElement(case, "failure", message=clean(message)[:200]).text = clean(message)
-
-
-def _number(data: Document, key: str) -> int:
-    value = data.get(key)
-    return value if isinstance(value, int) else 0
 
 
 COMMANDS = {"check": check, "screenshot": screenshot, "test": test}

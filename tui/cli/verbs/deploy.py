@@ -14,6 +14,8 @@ from tui.cli.suggestions import SessionName
 from tui.cli.views import part_of, plan_lines, plan_records, rows_of, step_records
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.models.execution import Execution
     from core.models.release import Deploy
     from core.models.session import SessionKey
@@ -30,21 +32,19 @@ PANE_TIMEOUT_S = 600.0
     option("--to", "to_step", text="Last step, by number or name.", metavar="STEP"),
     option("--skip-tests", is_flag=True, text="Leave the end-to-end tests out."),
     option("--suffix", text="For a name that is taken (cloud hosts only).", metavar="TEXT"),
-    option("--wait/--no-wait", default=True, text="Return once it is queued."),
+    option("--no-wait", is_flag=True, text="Return once it is queued; prints the execution."),
 )
 def deploy(
     call: Call, *, session: str | None, from_step: str | None, to_step: str | None,
-    skip_tests: bool, suffix: str | None, wait: bool,
+    skip_tests: bool, suffix: str | None, no_wait: bool,
 ) -> Outcome:  # fmt: skip
     first, last = step_number(from_step, 4), step_number(to_step, 7)
     if suffix is not None:
         raise click.UsageError("--suffix is for cloud hosts; the local host needs none.")
     if call.pane:
-        arguments: dict[str, Argument] = {
-            "from": first, "to": last, "skip_tests": skip_tests, "dry_run": call.dry_run,
-            "wait": wait,
-        }  # fmt: skip
-        return _asked(call, "deploy", session, arguments)
+        if call.dry_run or no_wait or (first, last) != (4, 7):
+            raise click.UsageError("From its pane a session deploys whole: only --skip-tests.")
+        return _asked(call, "deploy", session, {"skip_tests": skip_tests})
     call.say("deploy: looking at the session")
     key = call.session(session).key
     if call.dry_run:
@@ -52,7 +52,7 @@ def deploy(
     execution = call.services.deploys.start(
         key, from_step=first, to_step=last, skip_tests=skip_tests
     )
-    return followed(call, execution, wait=wait)
+    return followed(call, execution, wait=not no_wait)
 
 
 @verb(
@@ -64,7 +64,9 @@ def deploy(
 def rollback(call: Call, *, session: str | None, to: int | None) -> Outcome:
     """Only a person in a terminal is asked first: a rollback can be rolled back."""
     if call.pane:
-        return _asked(call, "rollback", session, {"to": to, "dry_run": call.dry_run})
+        if call.dry_run:
+            raise click.UsageError("From its pane a session has no --dry-run.")
+        return _asked(call, "rollback", session, {"to": to})
     key = call.session(session).key
     if call.dry_run:
         return plan_outcome(_rollback_plan(call, key, to))
@@ -109,10 +111,11 @@ def run_outcome(call: Call, execution_id: str, **extra: bool) -> Outcome:
 
 
 def deploy_outcome(
-    data: Document | None, *, exit_code: int, error: Document | None, warnings: list[Document]
+    data: Document | None, *, exit_code: int, error: Document | None, warnings: Sequence[Document]
 ) -> Outcome:
-    """The URL last, also where it was a pane that asked; none where nothing answers there."""
-    url = "" if data is None or exit_code != 0 else str(data.get("url") or "")
+    """The URL last; none where this run has not brought the site there."""
+    is_done = data is not None and exit_code == 0 and data.get("state") == "completed"
+    url = str(data.get("url") or "") if is_done and data is not None else ""
     return Outcome(
         data=None if data is None else dict(data),
         human=lambda _terminal: [line for line in (_summary(data), url) if line],
@@ -149,8 +152,6 @@ def _asked(call: Call, name: str, session: str | None, arguments: dict[str, Argu
 
     answer = pane.ask(call, name, session, arguments, PANE_TIMEOUT_S)
     data = pane.document_of(answer)
-    if call.dry_run and data is not None and answer.ok:
-        return plan_outcome(data)
     return deploy_outcome(
         data, exit_code=answer.exit, error=pane.error_of(answer),
         warnings=pane.warnings_of(answer),

@@ -10,6 +10,7 @@ from tui.cli.outcome import Document, Outcome, failure
 from tui.cli.parsing import argument, option, verb
 from tui.cli.progress import StepLines
 from tui.cli.suggestions import SessionName
+from tui.cli.tables import card
 from tui.cli.views import STATE_WORDS, part_of, rows_of, run_lines, step_records
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def _execution(call: Call, name: str | None) -> Execution:
 
 
 def _shown(document: Document) -> Outcome:
+    if "execution_id" not in document:
+        # A session without any run answers with itself.
+        facts = {k: document.get(k) for k in ("session_id", "state", "url", "why")}
+        return Outcome(data=dict(document), human=lambda _terminal: card(facts))
     return Outcome(
         data=dict(document),
         human=lambda terminal: run_lines(document, terminal),
