@@ -97,6 +97,7 @@ class Worker:
             if woken or newest != version or parts.is_busy():
                 version = newest
                 parts.tick()
+            parts.listen_to_panes()
             if not self._root.store.exists():
                 logger.warning("the data root is gone, so the worker ends")
                 return

@@ -86,8 +86,11 @@ class WorkerParts:
         """The store changed, or something runs: look once."""
         self._supervisor.nudge()
         self._requests.tick()
-        self._panes.tick()
         self._running = self._admitter.tick()
+
+    def listen_to_panes(self) -> None:
+        """A pane asks by a file, which changes nothing in the store: look at every turn."""
+        self._panes.tick()
 
     def is_busy(self) -> bool:
         return self._running > 0

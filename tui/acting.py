@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from textual.app import App
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.widget import Widget
 
-from tui.actions import BY_ID, Scope, of_scopes
+from tui.actions import Scope, of_scopes
 
 
 class Acting(DOMNode):
@@ -24,10 +26,19 @@ class Acting(DOMNode):
             await outcome
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A screen leaves a key to the focused part that has a row of its own for it."""
-        if action == "act" and isinstance(self, Screen):
-            return str(parameters[1]) not in keys_below(self)
+        """A key belongs to the focused part first: as text, or by a row of its own."""
+        if action == "act" and isinstance(self, Screen | App):
+            screen = self.screen if isinstance(self, App) else self
+            key = str(parameters[1])
+            if is_letter(key) and takes_letters(screen.focused):
+                return False
+            return key not in keys_below(screen)
         return super().check_action(action, parameters)
+
+
+def takes_letters(widget: Widget | None) -> bool:
+    """Whether what is typed becomes text of this widget."""
+    return widget is not None and widget.check_consume_key("x", "x")
 
 
 def parts_with_focus(screen: Screen[Any]) -> Iterable[Acting]:
@@ -55,7 +66,3 @@ def active_scopes(screen: Screen[Any]) -> list[Scope]:
     """Scopes whose keys work now, innermost first."""
     inner = [scope for part in parts_with_focus(screen) for scope in part.SCOPES]
     return [*inner, *getattr(screen, "SCOPES", ())]
-
-
-def label_of(action_id: str) -> str:
-    return BY_ID[action_id].label

@@ -60,15 +60,14 @@ class Action:
 
     @property
     def shown_keys(self) -> str:
-        return self.show or " ".join(_SHOWN.get(key, key) for key in self.keys.split(",")[:2])
+        return self.show or " ".join(shown_key(key) for key in self.keys.split(",")[:2])
 
     @property
     def hint(self) -> str:
         """The keys as the footer writes them: the first one only."""
         if self.show:
             return self.show
-        first = self.keys.split(",")[0]
-        return _SHOWN.get(first, first)
+        return shown_key(self.keys.split(",")[0])
 
 
 _SHOWN = {
@@ -80,6 +79,22 @@ _SHOWN = {
     "ctrl+j": "^J", "ctrl+o": "^O", "ctrl+g": "^G", "delete": "Del", "f1": "F1", "f4": "F4",
     "f5": "F5",
 }  # fmt: skip
+
+
+def shown_key(key: str) -> str:
+    """A key as it is written for people."""
+    return _SHOWN.get(key, key)
+
+
+_NAMED_LETTERS = frozenset(
+    {"slash", "colon", "question_mark", "left_square_bracket", "right_square_bracket", "space"}
+)
+
+
+def is_letter(key: str) -> bool:
+    """Whether a text field would take the key as text."""
+    return len(key) == 1 or key in _NAMED_LETTERS
+
 
 FORBIDDEN_KEYS = frozenset(
     {f"ctrl+{key}" for key in ("a", "b", "h", "i", "m", "q", "s", "z", "slash", "space", "at")}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 
@@ -58,10 +59,26 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
         self.terminal = terminal
         self.glyphs = Glyphs(ascii_only=not _speaks_unicode())
         self.register_theme(THEME)
+        # Without its watcher: nothing is styled yet, so there is nothing to style again.
         self.set_reactive(BuilderApp.theme, THEME.name)
+        self.stylesheet.set_variables(self.get_css_variables())
         self._first = first
         self._changes = changes or self._store_changes
         self._leaving = False
+        self._early: list[events.Event] | None = []
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys pressed before the screen is built wait for it, in their order."""
+        if self._early is not None and isinstance(event, events.Key | events.Paste):
+            self._early.append(event)
+        else:
+            await super().on_event(event)
+
+    async def take_early_keys(self) -> None:
+        """The screen is built: what was typed before belongs to it."""
+        early, self._early = self._early or [], None
+        for event in early:
+            await self.on_event(event)
 
     def get_default_screen(self) -> Screen[Any]:
         from tui.screens.main import MainScreen  # noqa: PLC0415  # imports this module's types

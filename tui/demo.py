@@ -16,7 +16,6 @@ EMAIL = "demo@example.com"
 PHONE = "+1 555 010 0199"
 BRIEF = "A bakery site with three pages: home, menu and contact. Warm colours."
 CHANGE = "Make the header blue."
-NOTICE = "The model is scripted: no account, no login, nothing leaves this computer."
 RUN_TIMEOUT_S = 300.0
 TURN_TIMEOUT_S = 120.0
 
@@ -49,7 +48,6 @@ class Demo:
         Raises:
             BuilderError: A part failed; the session stays for a look.
         """
-        self._say(NOTICE)
         user = self._services.users.create(EMAIL, PHONE, name="Demo", start=False).user
         if not keep:
             self._remove_former(user.user_id)

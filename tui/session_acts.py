@@ -11,7 +11,6 @@ from textual.widget import Widget
 
 from core.errors import BuilderError
 from core.models.session import SessionKey
-from tui.background import in_background
 from tui.messages import ActFailed, ActFinished, SessionMade, WishQueued, WishRefused
 from tui.quantities import short_session, size
 
@@ -55,6 +54,8 @@ class SessionActs:
     async def _report(
         self, name: str, function: Callable[[], Message], failed: Message | None
     ) -> None:
+        from tui.background import in_background  # noqa: PLC0415  # not before the first paint
+
         try:
             self._host.post_message(await in_background(function))
         except BuilderError as error:

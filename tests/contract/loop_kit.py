@@ -228,6 +228,13 @@ class Loop:
         )  # fmt: skip
         return Answer(exit=done.returncode, out=done.stdout, err=done.stderr)
 
+    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
+        """The installed program, running beside the test, which waits for its end."""
+        return subprocess.Popen(
+            [str(PROGRAM), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=self.environ, cwd=self.folder,
+        )  # fmt: skip
+
     def close(self) -> None:
         end_everything(self.runtime)
         for model in self.models:
@@ -289,7 +296,15 @@ def main_prompts(model: ScriptedModel, text: str) -> list[RequestRecord]:
 
 
 def tool_results(model: ScriptedModel) -> str:
-    return "\n".join(text for one in model.requests for text in one.tool_results)
+    """What Claude's tools have answered, in order, as text."""
+    return "\n".join(_plain(raw) for one in model.requests for raw in one.tool_results)
+
+
+def _plain(raw: str) -> str:
+    said = json.loads(raw)
+    if isinstance(said, str):
+        return said
+    return "\n".join(str(block.get("text", "")) for block in said)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from core.models.session import Session
 from core.services.sessions import SessionFilter
 from tests.contract.loop_kit import Answer, Loop, answers, get, marker, needs_claude, running_loop
+from tui.demo import EMAIL, PHONE
 
 pytestmark = [*needs_claude, pytest.mark.browser]
 
@@ -20,8 +22,18 @@ def loop() -> Iterator[Loop]:
 
 
 @pytest.fixture(scope="module")
-def first(loop: Loop) -> Answer:
+def former(loop: Loop) -> Session:
+    """A deployed session of the demo's user, as a demo of yesterday has left it."""
+    user = loop.services.users.create(EMAIL, PHONE, start=False).user
+    created = loop.services.sessions.create(user.user_id, start=False, simulated=True)
+    loop.deploy(created.session.key, "Yesterday's bread")
+    return loop.services.sessions.row(created.session.key).session
+
+
+@pytest.fixture(scope="module")
+def first(loop: Loop, former: Session) -> Answer:
     """One run of the demo, without a screen."""
+    assert answers(str(former.url))
     return loop.cli("demo", "--no-tui")
 
 
@@ -30,19 +42,16 @@ def demo_sessions(loop: Loop, *, archived: bool = False) -> list[str]:
     return sorted(row.key.session_id for row in page.sessions)
 
 
-def test_the_last_line_is_a_page_that_answers_after_the_command_has_ended(
-    loop: Loop, first: Answer
-) -> None:
+def test_the_last_line_is_a_page_that_answers_after_the_command_has_ended(first: Answer) -> None:
     assert first.exit == 0, first
     assert first.out == f"{first.last_line}\n"
     assert b"Crumb &amp; Ember" in get(first.last_line)
     assert all(f"{n}/7" in first.err for n in range(1, 8))
     assert "scripted" in first.err
-    assert len(demo_sessions(loop)) == 1
 
 
 def test_the_wish_has_changed_the_page(loop: Loop, first: Answer) -> None:
-    row = loop.services.sessions.list(SessionFilter()).sessions[0]
+    [row] = loop.services.sessions.list(SessionFilter()).sessions
     newest, oldest = loop.services.deploys.deploys(row.key)
     assert marker(first.last_line) == newest.release_id != oldest.release_id
     assert newest.files_changed == 1
@@ -50,30 +59,24 @@ def test_the_wish_has_changed_the_page(loop: Loop, first: Answer) -> None:
     assert (Path(row.path) / "deployment" / "tests" / "screenshot.png").stat().st_size > 1000
 
 
-def test_the_next_demo_replaces_the_session_and_gives_one_document(
-    loop: Loop, first: Answer
+def test_a_demo_replaces_the_session_of_the_demo_before(
+    loop: Loop, former: Session, first: Answer
 ) -> None:
-    [former] = demo_sessions(loop)
-    answer = loop.cli("demo", "--json")
+    assert demo_sessions(loop, archived=True) == [former.key.session_id]
+    assert former.key.session_id not in demo_sessions(loop)
+    assert first.last_line == former.url or not answers(str(former.url))
+
+
+def test_keep_leaves_it_and_json_gives_exactly_one_document(loop: Loop, first: Answer) -> None:
+    [kept] = demo_sessions(loop)
+    answer = loop.cli("demo", "--json", "--keep")
     document = answer.document
     data = document["data"]
     assert (document["schema"], document["ok"], answer.exit) == ("tb/1", True, 0)
     assert data["simulated"] is True
     assert [step["state"] for step in data["steps"]] == ["ok"] * 7
+    assert data["tests"]["failed"] == 0
     assert b"Crumb &amp; Ember" in get(data["url"])
-    assert demo_sessions(loop) == [data["session_id"]]
-    assert demo_sessions(loop, archived=True) == [former]
-    assert not answers(first.last_line) or first.last_line == data["url"]
-
-
-def test_keep_leaves_the_session_of_the_demo_before(loop: Loop, first: Answer) -> None:
-    [kept] = demo_sessions(loop)
-    url = loop.services.sessions.list(SessionFilter()).sessions[0].session.url
-    answer = loop.cli("demo", "--no-tui", "--keep")
-    assert answer.exit == 0, answer
-    assert answer.last_line != url
-    assert url is not None
-    assert answers(url)
-    assert answers(answer.last_line)
-    assert kept in demo_sessions(loop)
-    assert len(demo_sessions(loop)) == 2
+    assert b"Crumb &amp; Ember" in get(first.last_line)
+    assert data["url"] != first.last_line
+    assert demo_sessions(loop) == sorted([kept, data["session_id"]])

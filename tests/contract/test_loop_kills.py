@@ -50,12 +50,15 @@ def test_a_run_survives_kills_in_generate_deploy_screenshot_and_tests(loop: Loop
     for number in range(400):
         (loop.paths(key).source / f"loaf-{number:03d}.txt").write_text(f"loaf {number}\n" * 200)
     execution_id = loop.start(key, from_step=1)
+    kill_in(loop, execution_id, 3)
+    loop.until(lambda: main_prompts(model, BRIEF), "the brief at the model")
     for n in (3, 4, 6, 7):
         kill_in(loop, execution_id, n)
     execution = loop.wait(execution_id)
     assert execution.status is ExecutionStatus.COMPLETED, loop.told(execution_id)
     tries = {n: loop.step(execution_id, n).tries for n in range(1, 8)}
-    assert tries == {1: 1, 2: 1, 3: 2, 4: 2, 5: 1, 6: 2, 7: 2}
+    assert tries.pop(3) >= 2
+    assert tries == {1: 1, 2: 1, 4: 2, 5: 1, 6: 2, 7: 2}
     assert len(main_prompts(model, BRIEF)) == 1
     assert len(loop.services.chat.prompts(key)) == 1
     [deploy] = loop.services.deploys.deploys(key)

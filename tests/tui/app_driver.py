@@ -30,7 +30,14 @@ class Driver:
         await self.pilot.press(*keys)
 
     async def type(self, text: str) -> None:
-        names = {" ": "space", "@": "at", ".": "full_stop", "+": "plus", "\\": "backslash", "_": "underscore"}
+        names = {
+            " ": "space",
+            "@": "at",
+            ".": "full_stop",
+            "+": "plus",
+            "\\": "backslash",
+            "_": "underscore",
+        }
         await self.pilot.press(*(names.get(letter, letter) for letter in text))
 
     def text(self) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from textual.events import Key
 
 from core.models.overview import SessionRow
 from core.models.prompt import Receipt
 from core.models.session import AgentState, SessionState
+from core.models.user import HostProvider
 from tests.tui import fake_services
 from tests.tui.app_driver import Driver, running
 from tui.widgets.bars import FooterBar, NoticeBar
@@ -22,6 +24,7 @@ from tui.widgets.pane_view import PaneView
 from tui.widgets.question_card import QuestionCard
 from tui.widgets.session_list import SessionList
 
+PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F)).replace("\\", "") + "żółć漢🙂"
 SIZES = [(200, 50), (120, 35), (80, 24), (60, 15), (50, 12), (200, 50)]
 
 
@@ -179,6 +182,24 @@ def test_backslash_enter_and_paste_break_lines_without_sending() -> None:
         assert (await driver.wait_call("send"))[2] == "a\nb\nc"
 
     drive(scenario)
+
+
+def test_every_printable_key_is_text_in_the_message_box() -> None:
+    async def scenario(driver: Driver) -> None:
+        await open_live(driver)
+        for event in [Key(_key_of(letter), letter) for letter in PRINTABLE]:
+            driver.app.post_message(event)
+        await driver.wait(lambda: len(box(driver).text) >= len(PRINTABLE), "all letters")
+        assert box(driver).text == PRINTABLE
+        assert not driver.services.calls
+
+    drive(scenario)
+
+
+def _key_of(letter: str) -> str:
+    names = {"/": "slash", ":": "colon", "?": "question_mark", "[": "left_square_bracket"}
+    names |= {"]": "right_square_bracket", " ": "space", "-": "minus", "_": "underscore"}
+    return names.get(letter, letter)
 
 
 def test_an_empty_message_is_not_sent() -> None:
@@ -394,7 +415,7 @@ def test_a_cloud_deploy_is_confirmed() -> None:
 
     user = fake_services.make_user(1)
     services = fake_services.FakeServices()
-    host = fake_services.HostProvider.AWS
+    host = HostProvider.AWS
     services.add(user, fake_services.make_row(user, 1, SessionState.IDLE, host=host))
     drive(scenario, services)
 
@@ -412,7 +433,17 @@ def test_a_scripted_model_is_named_on_every_width() -> None:
 
 @pytest.mark.parametrize(
     "keys",
-    [(), ("p",), ("4",), ("n",), ("question_mark",), ("colon",), ("j", "x"), ("j", "D"), ("j", "L")],
+    [
+        (),
+        ("p",),
+        ("4",),
+        ("n",),
+        ("question_mark",),
+        ("colon",),
+        ("j", "x"),
+        ("j", "D"),
+        ("j", "L"),
+    ],
 )
 def test_every_size_is_drawn_and_keeps_focus(keys: tuple[str, ...]) -> None:
     async def scenario(driver: Driver) -> None:
@@ -540,9 +571,13 @@ def test_q_leaves_and_escape_never_does() -> None:
 def test_the_footer_follows_the_focus() -> None:
     async def scenario(driver: Driver) -> None:
         footer = driver.app.screen.query_one(FooterBar)
-        await driver.wait(lambda: ("Enter", "open", True) in footer._hints, "list keys")
+        await driver.wait(lambda: ("Enter", "open") in footer.hints, "list keys")
         await open_live(driver)
-        await driver.wait(lambda: ("Enter", "send", True) in footer._hints, "typing keys")
+        await driver.wait(lambda: ("Enter", "send") in footer.hints, "typing keys")
+        keys = [key for key, _ in footer.hints]
+        assert all(len(key) > 1 for key in keys)
+        assert "Esc" in keys
+        assert "^P" in keys
 
     drive(scenario)
 

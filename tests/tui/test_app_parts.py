@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -17,7 +19,16 @@ from core.models.session import SessionKey, SessionState
 from core.models.transcript import ChatItem, Speaker
 from tests.tui import fake_services
 from tui import quantities, sgr
-from tui.actions import ACTIONS, BY_ID, FORBIDDEN_KEYS, Scope, bindings, of_scopes
+from tui.actions import (
+    ACTIONS,
+    BY_ID,
+    FORBIDDEN_KEYS,
+    Action,
+    Scope,
+    bindings,
+    is_letter,
+    of_scopes,
+)
 from tui.chat_lines import Drawing, draw, starts_open
 from tui.colour import prepare_colour
 from tui.plain import clean, clip, fit, spread
@@ -44,6 +55,14 @@ def test_no_action_uses_a_key_that_terminals_or_tmux_take() -> None:
     assert not keys & FORBIDDEN_KEYS
 
 
+def test_every_key_that_types_a_letter_is_known_as_one() -> None:
+    keys = {key for action in ACTIONS for key in action.keys.split(",") if key}
+    named = {"enter", "escape", "tab", "up", "down", "left", "right", "home", "end", "delete"}
+    named |= {"pageup", "pagedown"}
+    function = {f"f{number}" for number in range(1, 13)}
+    assert all(is_letter(key) or "+" in key for key in keys - named - function)
+
+
 def test_ids_are_unique() -> None:
     assert len(BY_ID) == len(ACTIONS)
 
@@ -68,7 +87,7 @@ def test_every_action_says_what_it_does() -> None:
 
 
 def test_bindings_are_made_of_the_rows() -> None:
-    made = {binding.key for binding in bindings(Scope.LIST)}  # type: ignore[union-attr]  # Binding only
+    made = {binding.key for binding in bindings(Scope.LIST)}
     assert made == {key for row in of_scopes([Scope.LIST]) for key in row.keys.split(",")}
 
 
@@ -79,7 +98,7 @@ def test_actions_that_are_not_possible_have_a_sentence() -> None:
 
 
 def test_the_palette_finds_by_alias_and_puts_names_first() -> None:
-    rows = [(row, None) for row in ACTIONS if row.in_palette]
+    rows: list[tuple[Action, str | None]] = [(row, None) for row in ACTIONS if row.in_palette]
     assert [row.id for row, _ in matching(rows, "publish")] == ["deploy"]
     assert matching(rows, "dep")[0][0].id == "deploy"
 
@@ -266,8 +285,6 @@ def test_an_archived_session_leaves_the_list() -> None:
     rows = services.sessions.rows()
     index = SessionIndex()
     index.load(services.users.list().users, rows)
-    from dataclasses import replace  # noqa: PLC0415  # beside its only use
-
     gone = replace(rows[0], session=replace(rows[0].session, archived=True))
     index.change([gone])
     assert gone.key not in index.rows
@@ -297,7 +314,7 @@ def test_no_heavy_library_is_loaded_before_the_first_paint() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -32,7 +31,11 @@ class Terminal:
     @property
     def width(self) -> int | None:
         """Columns, None where nothing needs to be cut because no person looks on."""
-        return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+        if not _is_terminal(sys.stdout):
+            return None
+        import shutil  # noqa: PLC0415 - not for help
+
+        return shutil.get_terminal_size().columns
 
     def paint(self, text: str, colour: str) -> str:
         return f"{COLOURS[colour]}{text}{_RESET}" if self.colour and text and colour else text

@@ -76,9 +76,7 @@ class ConfirmName(ModalScreen[bool], Acting, inherit_bindings=False):
             yield Static(Content(f"\nType the session's name to confirm: {self._expected}"))
             with Horizontal(classes="buttons"):
                 yield Button(Content("Cancel"), id="cancel", compact=True)
-            yield Input(
-                id="name", placeholder="name", compact=True, select_on_focus=False
-            )
+            yield Input(id="name", placeholder="name", compact=True, select_on_focus=False)
             with Horizontal(classes="buttons"):
                 yield Button(Content("Destroy"), id="act", compact=True, disabled=True)
 

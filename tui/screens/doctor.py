@@ -12,11 +12,13 @@ from textual.content import Content
 from textual.screen import Screen
 
 from core.errors import BuilderError
-from tui.acting import Acting, active_scopes
-from tui.actions import Scope, bindings, of_scopes
+from tui.acting import Acting
+from tui.actions import Scope, bindings
 from tui.background import in_background
+from tui.hints import hints
 from tui.messages import ActFailed, DoctorReported
 from tui.plain import Part, clean_line, fit, spread
+from tui.situation import Situation
 from tui.theme import Ink
 from tui.widgets.bars import FooterBar
 from tui.widgets.line_view import LineView
@@ -86,8 +88,7 @@ class DoctorScreen(Screen[None], Acting, inherit_bindings=False):
         yield FooterBar()
 
     def on_mount(self) -> None:
-        actions = [action for action in of_scopes(active_scopes(self)) if action.footer]
-        self.query_one(FooterBar).show(actions, [True] * len(actions))
+        self.query_one(FooterBar).show(hints(self, Situation()))
         self.do_check_again()
 
     def do_check_again(self) -> None:

@@ -14,12 +14,14 @@ from textual.screen import Screen
 from core.errors import BuilderError
 from core.models.execution import LogEntry, LogLevel
 from core.models.session import SessionKey
-from tui.acting import Acting, active_scopes
-from tui.actions import Scope, bindings, of_scopes
+from tui.acting import Acting
+from tui.actions import Scope, bindings
 from tui.background import in_background
+from tui.hints import hints
 from tui.messages import ActFailed, LogLoaded
 from tui.plain import Part, clean_line, fit, spread
 from tui.quantities import short_session, time_of_day
+from tui.situation import Situation
 from tui.theme import Ink
 from tui.widgets.bars import FooterBar
 from tui.widgets.line_view import LineView
@@ -104,8 +106,7 @@ class LogScreen(Screen[None], Acting, inherit_bindings=False):
     def on_mount(self) -> None:
         self.set_interval(EVERY_S, self._read)
         self._read()
-        actions = [action for action in of_scopes(active_scopes(self)) if action.footer]
-        self.query_one(FooterBar).show(actions, [True] * len(actions))
+        self.query_one(FooterBar).show(hints(self, Situation()))
 
     def _read(self) -> None:
         if not self._is_reading:

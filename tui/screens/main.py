@@ -14,8 +14,7 @@ from textual.timer import Timer
 
 from core.models.session import AgentState, SessionKey
 from tui import messages
-from tui.acting import active_scopes
-from tui.actions import Scope, bindings, of_scopes
+from tui.actions import Scope, bindings
 from tui.plain import clean_line
 from tui.quantities import short_session
 from tui.screens.main_keys import MainKeys
@@ -88,6 +87,7 @@ class MainScreen(MainKeys, inherit_bindings=False):
         for selector, title in (("#sessions", "1 Sessions"), ("#writing", "Message")):
             self.query_one(selector).border_title = Content(title)
         self._show_titles()
+        self.app.call_later(self.app.take_early_keys)  # type: ignore[attr-defined]  # see above
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -153,7 +153,8 @@ class MainScreen(MainKeys, inherit_bindings=False):
         if not self._is_loaded:
             self._is_loaded = True
             self._show_session()
-            if not message.users and not message.rows:
+            is_typing = self.focused is not self.session_list
+            if not message.users and not message.rows and not is_typing:
                 self.welcome()
 
     @on(messages.RowsChanged)
@@ -266,10 +267,9 @@ class MainScreen(MainKeys, inherit_bindings=False):
 
     def _show_footer(self) -> None:
         self._footer_timer = None
-        now = self.situation()
-        actions = [action for action in of_scopes(active_scopes(self)) if action.footer]
-        possible = [action.reason is None or action.reason(now) is None for action in actions]
-        self.query_one(FooterBar).show(actions, possible)
+        from tui.hints import hints  # noqa: PLC0415  # not needed for the first paint
+
+        self.query_one(FooterBar).show(hints(self, self.situation()))
 
     def open_session(self, key: SessionKey) -> None:
         """Select a session and write to it."""

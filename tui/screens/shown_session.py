@@ -9,7 +9,6 @@ from textual.screen import Screen
 
 from core.errors import BuilderError
 from core.models.session import SessionKey, SessionState
-from tui.background import in_background
 from tui.messages import ActFailed
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ class ShownSession:
         self._screen.run_worker(self._read(self._feed), name="detail", group="detail")
 
     async def _read(self, feed: DetailFeed) -> None:
+        from tui.background import in_background  # noqa: PLC0415  # not before the first paint
+
         try:
             key = self.key
             if key is not None:
@@ -129,7 +130,8 @@ class ShownSession:
             self._pane.nudge()
 
     def _start_pane(self) -> None:
-        from tui.feeds import PaneFeed  # noqa: PLC0415  # not before the first paint
+        from tui.background import in_background  # noqa: PLC0415  # not before the first paint
+        from tui.feeds import PaneFeed  # noqa: PLC0415
 
         self._stop_pane()
         if self._pane_view is None or self.key is None or not self._pane_visible:

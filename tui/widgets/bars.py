@@ -11,13 +11,13 @@ from textual.widget import Widget
 
 from core.models.session import SessionState
 from tui import states
-from tui.actions import Action
 from tui.plain import Part, clean_line, parts_width, segments, spread
 from tui.quantities import short_session, time_of_day
 from tui.theme import Ink
 
 if TYPE_CHECKING:
     from core.models.overview import SessionRow
+    from tui.hints import Hint
 
 SCRIPTED = "model is scripted"
 
@@ -136,16 +136,20 @@ class FooterBar(Bar):
 
     def __init__(self) -> None:
         super().__init__(id="footer")
-        self._hints: list[tuple[str, str, bool]] = []
+        self._hints: list[Hint] = []
 
-    def show(self, actions: Sequence[Action], possible: Sequence[bool]) -> None:
-        """Ranked by the table; hints that do not fit are left out, the last ranks stay."""
-        ranked = sorted(zip(actions, possible, strict=True), key=lambda pair: pair[0].footer or 99)
-        self._hints = [(action.hint, action.label, able) for action, able in ranked]
+    def show(self, hints: Sequence[Hint]) -> None:
+        """Hints that do not fit are left out; the last three stay where there are many."""
+        self._hints = list(hints)
         self.refresh()
 
+    @property
+    def hints(self) -> list[tuple[str, str]]:
+        """Keys and labels, for whoever checks that the footer is true."""
+        return [(hint.keys, hint.label) for hint in self._hints]
+
     def parts(self, width: int) -> list[Part]:
-        hints = [self._hint(*hint) for hint in self._hints]
+        hints = [self._draw(hint) for hint in self._hints]
         always = 3 if len(hints) > 6 else 0
         tail = hints[len(hints) - always :]
         room = width - sum(parts_width(hint) for hint in tail) - 1
@@ -156,10 +160,10 @@ class FooterBar(Bar):
         return [*kept, *(part for hint in tail for part in hint)]
 
     @staticmethod
-    def _hint(keys: str, label: str, able: bool) -> list[Part]:
-        if not able:
-            return [(f"{keys} {label}  ", Ink.FAINT)]
-        return [(f"{keys} ", Ink.ACCENT), (f"{label}  ", Ink.MUTED)]
+    def _draw(hint: Hint) -> list[Part]:
+        if not hint.is_possible:
+            return [(f"{hint.keys} {hint.label}  ", Ink.FAINT)]
+        return [(f"{hint.keys} ", Ink.ACCENT), (f"{hint.label}  ", Ink.MUTED)]
 
 
 class TooSmall(Bar):

@@ -17,6 +17,13 @@ from tui.messages import WishWritten
 class MessageBox(TextArea, Acting):
     """Enter sends, a backslash before it breaks the line; each session keeps its own draft."""
 
+    DEFAULT_CSS = """
+    MessageBox, MessageBox:focus {
+        height: auto; min-height: 1; max-height: 7; border: none; padding: 0 1;
+        background: $background; background-tint: transparent;
+        & .text-area--placeholder { color: $faint; }
+    }
+    """
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.MESSAGE,)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.MESSAGE)]
 

@@ -28,6 +28,7 @@ _PAN_CELLS = 8
 class PaneView(ScrollView, Acting, can_focus=True, inherit_bindings=False):
     """Shows the newest frame and repaints only the rows that differ from the one before."""
 
+    DEFAULT_CSS = "PaneView { background: $background; height: 1fr; }"
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.PANE, Scope.MOVE)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.PANE, Scope.MOVE)]
 

@@ -25,6 +25,13 @@ _ASKED = {
 class QuestionCard(Widget, Acting, can_focus=True, inherit_bindings=False):
     """Digits answer only while the card has the focus; elsewhere they stay text or panels."""
 
+    DEFAULT_CSS = """
+    QuestionCard {
+        display: none; height: auto; max-height: 12; padding: 0 1; border: round $warning;
+        border-title-color: $warning; border-title-style: bold;
+        &:focus { border: heavy $warning; }
+    }
+    """
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.QUESTION,)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.QUESTION)]
 

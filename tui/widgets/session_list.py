@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _AGE_EVERY_S = 10.0
 _ROOMY = 58
+_SHORT_STEPS = {
+    "create_user": "user", "create_session": "session", "generate_site": "writing",
+    "health_check": "health", "screenshot": "photo", "e2e_tests": "tests",
+}  # fmt: skip
 
 
 class SessionList(LineView):
@@ -54,9 +58,16 @@ class SessionList(LineView):
             self.cursor = self.index.first_session()
         else:
             place = self.index.position(self._at.user_id, self._at.key)
+            if place is not None and self._at.key is None and not self._at.count:
+                place = self._first_of(place)
             self.cursor = self.index.first_session() if place is None else place
         self.lines_changed()
         self._remember()
+
+    def _first_of(self, place: int) -> int:
+        """A user's first session has come: the cursor goes on to it."""
+        has_session = place + 1 < len(self.index.lines) and self.index.lines[place + 1].key
+        return place + 1 if has_session else place
 
     def go_to(self, key: SessionKey) -> bool:
         """Put the cursor on a session; False where the list does not have it."""
@@ -151,7 +162,7 @@ def short_reason(row: SessionRow) -> str:
         return "needs you"
     running = row.execution is not None and not row.execution.status.is_over
     if row.state is SessionState.WORKING and running and row.step is not None:
-        return f"{row.step.n}/7 {row.step.name.replace('_', ' ')}"
+        return f"{row.step.n}/7 {_SHORT_STEPS.get(row.step.name, row.step.name)}"
     if row.state is SessionState.WORKING and row.agent.state is AgentState.STARTING:
         return "starting"
     if row.state is SessionState.FAILED and row.step is not None:
