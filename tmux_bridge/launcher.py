@@ -18,6 +18,8 @@ from core.paths import DataRoot, RuntimePaths
 
 SOCKET_PATH_LIMIT = 107
 START_DEADLINE_S = 15.0
+FAILURES_LIMIT = 2
+"""So many workers in a row that cannot work: the next would not either."""
 
 
 class WorkerLauncher:
@@ -27,16 +29,26 @@ class WorkerLauncher:
         self._root = root
         self._runtime = runtime
         self._config = config
+        self._started: subprocess.Popen[bytes] | None = None
+        self._failures = 0
 
     def wake(self) -> None:
-        """Tell the worker to look into the store now; start one where none listens.
+        """Tell the worker to look into the store now; start one where none runs.
+
+        One that holds the lock and does not listen is starting, and then looks by itself.
 
         Raises:
             MissingProgramError: The runtime folder's path is too long for a socket.
+            ConflictError: Those that were started ended by themselves, one after the other.
         """
         prepare_runtime(self._runtime)
-        if not self._knock():
-            self._spawn()
+        if self._knock() or self.running_pid() is not None:
+            return
+        self._failures = self._failures + 1 if self._has_failed() else 0
+        if self._failures >= FAILURES_LIMIT:
+            self._started, self._failures = None, 0
+            raise self._down()
+        self._spawn()
 
     def ensure_running(self) -> int:
         """The pid of the running worker, after starting it where needed.
@@ -45,15 +57,11 @@ class WorkerLauncher:
             ConflictError: It does not come up; its log file says why.
         """
         prepare_runtime(self._runtime)
-        if not self._knock():
-            self._spawn()
-        pid = wait_for(self._answering_pid, deadline_s=START_DEADLINE_S)
+        self._started = None
+        wait_for(self._is_decided, deadline_s=START_DEADLINE_S)
+        pid = self._answering_pid()
         if pid is None:
-            raise ConflictError(
-                "The worker does not come up.",
-                remedy=f"See {self._runtime.worker_log}, or run: tmux-builder worker --foreground",
-                code="worker_down",
-            )
+            raise self._down()
         return pid
 
     def running_pid(self) -> int | None:
@@ -74,13 +82,44 @@ class WorkerLauncher:
                 return False
         return True
 
+    def _is_decided(self) -> bool:
+        """Whether one answers, or ours has failed. One that was leaving may have refused ours."""
+        if self._answering_pid() is not None or self._has_failed():
+            return True
+        has_left = self._started is None or self._started.poll() is not None
+        if has_left and self.running_pid() is None:
+            self._spawn()
+        return False
+
+    def _has_failed(self) -> bool:
+        """Whether the one we started ended with an error of its own; a kill is none."""
+        return self._started is not None and (self._started.poll() or 0) > 0
+
+    def _down(self) -> ConflictError:
+        return ConflictError(
+            f"The worker does not come up{self._last_words()}.",
+            remedy=f"See {self._runtime.worker_log}, or run: tmux-builder worker --foreground",
+            code="worker_down",
+        )
+
+    def _last_words(self) -> str:
+        """What a worker that ended said: its error is one line, its remedy the next."""
+        with suppress(OSError):
+            lines = self._runtime.worker_log.read_text(errors="replace")[-4000:].splitlines()
+            said = [line.strip() for line in lines if line.strip()]
+            if said and said[-1].startswith("fix: "):
+                said.pop()
+            if said:
+                return f": {said[-1][:300].rstrip('.')}"
+        return ""
+
     def _spawn(self) -> None:
         command = [sys.executable, "-m", "tmux_bridge.worker", "--data-dir", str(self._root.path)]
         command += ["--settings-folder", _standing()]
         if self._config is not None:
             command += ["--config", str(self._config)]
         with open_log(self._runtime.worker_log) as log:
-            subprocess.Popen(
+            self._started = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd="/", env=_worker_environment(self._runtime),
             )  # fmt: skip

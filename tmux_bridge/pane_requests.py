@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.errors import BuilderError, ConflictError, ExitCode, UsageError
+from core.errors import BuilderError, ConflictError, ExitCode, NotFoundError, UsageError
 from core.files import read_regular, write_atomically
 from core.models.execution import ExecutionStatus, Json
 from core.models.pane_request import PaneAnswer, PaneRequest
@@ -200,8 +200,13 @@ class PaneVerbs:
             list_only=request.arguments.get("list") is True,
         )
 
-    def _status(self, key: SessionKey, _request: PaneRequest) -> Data:
+    def _status(self, key: SessionKey, request: PaneRequest) -> Data:
         newest = self._services.status.newest(key)
+        wanted = request.arguments.get("execution_id")
+        if isinstance(wanted, str):
+            newest = self._store.executions.get(wanted)
+            if newest is None or newest.key != key:
+                raise NotFoundError("This session has no such run.", remedy="tmux-builder status")
         if newest is None:
             row = self._services.sessions.row(key)
             return self._services.status.session_document(row)

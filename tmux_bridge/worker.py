@@ -67,10 +67,12 @@ class Worker:
 
     def run(self) -> int:
         """Build the parts, serve until told to stop, and leave everything resumable."""
-        wake, door = _signal_pipe(), _open_door(self._runtime.worker_socket)
+        wake = _signal_pipe()
         store = open_store(self._root, SystemClock())
         parts = build_parts(store, self._root, self._runtime, self._settings)
         parts.start()
+        # Only now: whoever is answered may queue work, and knocks before the first look are moot.
+        door = _open_door(self._runtime.worker_socket)
         logger.info("worker started", extra={"pid": os.getpid()})
         try:
             self._serve(parts, door, wake)

@@ -11,7 +11,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.actions import Scope, of_scopes
+from tui.actions import Scope, is_letter, of_scopes
 
 
 class Acting(DOMNode):
@@ -48,7 +48,7 @@ def parts_with_focus(screen: Screen[Any]) -> Iterable[Acting]:
     return (
         node
         for node in screen.focused.ancestors_with_self
-        if isinstance(node, Acting) and not isinstance(node, Screen)
+        if isinstance(node, Acting) and not isinstance(node, Screen | App)
     )
 
 
@@ -65,4 +65,5 @@ def keys_below(screen: Screen[Any]) -> set[str]:
 def active_scopes(screen: Screen[Any]) -> list[Scope]:
     """Scopes whose keys work now, innermost first."""
     inner = [scope for part in parts_with_focus(screen) for scope in part.SCOPES]
-    return [*inner, *getattr(screen, "SCOPES", ())]
+    outer = [*getattr(screen, "SCOPES", ()), *getattr(screen.app, "SCOPES", ())]
+    return list(dict.fromkeys([*inner, *outer]))

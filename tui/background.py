@@ -12,7 +12,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from textual.worker import WorkType
 
 T = TypeVar("T")
 
@@ -69,3 +72,12 @@ async def in_background(function: Callable[[], T]) -> T:
 
     _POOL.submit(job)
     return await future
+
+
+def as_worker(function: Callable[[], None]) -> WorkType[None]:
+    """A blocking function as the app's workers take it; nothing begins until it is called."""
+
+    async def work() -> None:
+        await in_background(function)
+
+    return work

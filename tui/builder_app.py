@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import locale
+import os
+import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,7 +58,8 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
         first: SessionKey | None = None,
         changes: Callable[[], Changes] | None = None,
     ) -> None:
-        super().__init__()
+        # With NO_COLOR the library only turns grey unless it takes colours for the terminal's own.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.services = services
         self.terminal = terminal
         self.glyphs = Glyphs(ascii_only=not _speaks_unicode())
@@ -87,6 +92,15 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.set_class(self.glyphs.ascii_only, "-ascii")
+        self.set_class(self.no_color, "-mono")
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with suppress(ValueError, RuntimeError):  # not the main thread: its owner decides
+                loop.add_signal_handler(number, self._end_by_signal, number)
+
+    def _end_by_signal(self, number: int) -> None:
+        """Leave in order, so that the terminal is as it was before."""
+        self.exit(return_code=128 + number)
 
     def _store_changes(self) -> Changes:
         from core.services.changes import ChangeFeed  # noqa: PLC0415  # not before first paint

@@ -11,6 +11,7 @@ from core.models.prompt import TurnOutcome
 from core.models.session import SessionKey
 from core.services.services import Services
 from core.services.sessions import SessionFilter
+from core.services.waiting import failure_of
 
 EMAIL = "demo@example.com"
 PHONE = "+1 555 010 0199"
@@ -93,11 +94,7 @@ class Demo:
         self._seen.clear()
         execution = self._services.deploys.wait(execution_id, RUN_TIMEOUT_S, self._show)
         if execution.status is not ExecutionStatus.COMPLETED:
-            raise BuilderError(
-                execution.error or f"The run ended as {execution.status}.",
-                remedy=execution.error_remedy or "tmux-builder doctor --for demo",
-                code=execution.error_code or "demo_failed",
-            )
+            raise failure_of(execution)
         return execution
 
     def _show(self, _execution: Execution, steps: list[StepRecord]) -> None:

@@ -32,9 +32,11 @@ class SessionIndex:
         self.lines: list[Line] = []
         self.counts: dict[SessionState, int] = {}
         self.shown = 0
+        self.has_scripted = False
         self.filter_text = ""
         self._folded: set[str] = set()
         self._texts: dict[SessionKey, str] = {}
+        self._ranks: dict[SessionKey, tuple[int, float]] = {}
         self._user_texts: dict[str, str] = {}
         self._order: list[tuple[str, list[SessionKey]]] = []
         self._matches: set[SessionKey] | None = None
@@ -44,25 +46,30 @@ class SessionIndex:
         """Take everything anew."""
         self.rows = {row.key: row for row in rows if not row.session.archived}
         self._texts = {key: _text(row) for key, row in self.rows.items()}
-        self.set_users(users)
+        self._ranks = {key: _rank(row) for key, row in self.rows.items()}
+        self._set_users(users)
+        self._rebuild()
 
-    def set_users(self, users: Iterable[UserRow]) -> None:
+    def _set_users(self, users: Iterable[UserRow]) -> None:
         self.users = {user.user.user_id: user for user in users}
         self._user_texts = {
             user_id: f"{row.user.email} {user_id} {row.user.name or ''} {row.user.phone}".lower()
             for user_id, row in self.users.items()
         }
-        self._rebuild()
 
-    def change(self, rows: Sequence[SessionRow]) -> None:
-        """Take sessions that are new, changed or archived."""
+    def change(self, rows: Sequence[SessionRow], users: Iterable[UserRow] | None = None) -> None:
+        """Take sessions that are new, changed or archived, and the users where they were read."""
+        if users is not None:
+            self._set_users(users)
         for row in rows:
             if row.session.archived:
                 self.rows.pop(row.key, None)
                 self._texts.pop(row.key, None)
+                self._ranks.pop(row.key, None)
             else:
                 self.rows[row.key] = row
                 self._texts[row.key] = _text(row)
+                self._ranks[row.key] = _rank(row)
         self._rebuild()
 
     def set_filter(self, text: str) -> None:
@@ -106,12 +113,14 @@ class SessionIndex:
     def _rebuild(self) -> None:
         self.counts = dict.fromkeys(SessionState, 0)
         by_user: dict[str, list[SessionKey]] = {user_id: [] for user_id in self.users}
-        ranked = sorted(self.rows.values(), key=_rank)
-        for row in ranked:
+        ranks = self._ranks
+        for key in sorted(ranks, key=ranks.__getitem__):
+            by_user.setdefault(key.user_id, []).append(key)
+        for row in self.rows.values():
             self.counts[row.state] += 1
-            by_user.setdefault(row.key.user_id, []).append(row.key)
+        self.has_scripted = any(row.session.simulated for row in self.rows.values())
         heads = [(user_id, keys) for user_id, keys in by_user.items() if keys]
-        heads.sort(key=lambda head: _rank(self.rows[head[1][0]]))
+        heads.sort(key=lambda head: ranks[head[1][0]])
         empty = [(user_id, keys) for user_id, keys in by_user.items() if not keys]
         empty.sort(key=lambda head: -self.users[head[0]].user.created_at.timestamp())
         self._order = [*heads, *empty]

@@ -52,6 +52,11 @@ class Prompt:
     """Name of the newest hook event when the intent was written: only newer ones count."""
 
 
+NOT_LOGGED_IN = "Claude is not logged in or its key is not valid"
+RATE_LIMITED = "Claude is rate-limited; try again later"
+"""How the message of a failed turn begins where the reason has an exit code of its own."""
+
+
 class TurnOutcome(StrEnum):
     """How a turn ended."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from core.errors import BuilderError, ExitCode, TimedOutError
-from core.models.execution import Json
+from core.models.execution import Execution, Json
 from core.models.request import Request, RequestKind, RequestState
 from core.models.session import SessionKey
 from core.services.changes import ChangeFeed
@@ -85,6 +85,16 @@ def as_error(request: Request) -> BuilderError:
         remedy=request.error_remedy or "Run it again.",
         code=request.error_code,
         data=request.result,
+    )
+
+
+def failure_of(execution: Execution) -> BuilderError:
+    """The error of a run that did not complete, with the exit code of its cause."""
+    kind = _class_of(execution.error_exit or int(ExitCode.FAILED))
+    return kind(
+        execution.error or f"The run ended as {execution.status}.",
+        remedy=execution.error_remedy or f"tmux-builder status {execution.execution_id}",
+        code=execution.error_code,
     )
 
 

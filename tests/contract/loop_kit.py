@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -27,7 +26,7 @@ from core.clock import wait_for
 from core.models.execution import Execution, ExecutionStatus, StepRecord, StepState
 from core.models.release import MARKER_PATH
 from core.models.session import SessionKey
-from core.paths import CHECKOUT, DataRoot, RuntimePaths, SessionPaths, runtime_paths
+from core.paths import CHECKOUT, DataRoot, RuntimePaths, SessionPaths
 from core.sandbox import has_bubblewrap
 from core.services.services import Services
 from tests.conftest import FOREIGN, PINNED, end_everything
@@ -270,7 +269,7 @@ def running_loop(**environ: str) -> Iterator[Loop]:
 
 def get(url: str, path: str = "/", timeout_s: float = 5.0) -> bytes:
     """What answers there; an error of HTTP or of the network is raised."""
-    with urllib.request.urlopen(f"{url.rstrip('/')}{path}", timeout=timeout_s) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{url.rstrip('/')}{path}", timeout=timeout_s) as answer:
         content: bytes = answer.read()
         return content
 
@@ -337,6 +336,3 @@ def children(pid: int) -> list[int]:
 def rest(seconds: float) -> None:
     """Let the clock run where time itself is what is measured."""
     time.sleep(seconds)
-
-
-assert sys.platform != "win32"

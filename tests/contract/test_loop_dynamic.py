@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,9 @@ def app_pid(loop: Loop) -> int | None:
     while waiting:
         pid = waiting.pop()
         waiting += children(pid)
-        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"python3\0app.py"):
-            return pid
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"python3\0app.py"):
+                return pid
     return None
 
 

@@ -19,11 +19,11 @@ from tests.contract.loop_kit import (
     main_prompts,
     marker,
     needs_claude,
+    page,
     running_loop,
     site_turn,
     wish_turn,
     write,
-    page,
 )
 
 pytestmark = needs_claude

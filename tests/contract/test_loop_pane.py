@@ -1,4 +1,4 @@
-"""What the real Claude can do from its pane: ask the product for its six verbs, and nothing else."""
+"""What the real Claude can do from its pane: ask for six verbs, and nothing else."""
 
 from __future__ import annotations
 

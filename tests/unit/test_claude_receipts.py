@@ -36,6 +36,14 @@ from tmux_bridge.claude.receipts import (
         (" \n a \n ", "a"),
         ("\x1b/clear", ". /clear"),
         ("\x00", ""),
+        ("\u200b!ls", ". !ls"),
+        ("\ufeff/clear", ". /clear"),
+        ("ex\u200bit", ". exit"),
+        ("\u202ea\u200db\u200f", "ab"),
+        ("\u2764\ufe0f 1\ufe0f\u20e3", "\u2764\ufe0f 1\ufe0f\u20e3"),
+        ("\U0001f469\u200d\U0001f467", "\U0001f469\u200d\U0001f467"),
+        ("\u0646\u0645\u200c\u06cc", "\u0646\u0645\u200c\u06cc"),
+        ("\u200b \u2060", ""),
     ],
 )
 def test_a_text_is_typed_so_that_nothing_in_it_acts(text: str, typed: str) -> None:
@@ -46,6 +54,14 @@ def test_a_wrapped_paste_is_the_same_text() -> None:
     sent = "one\ntwo\nthree\nfour"
     wrapped = f'<pasted_content id="1">\n{sent}\n</pasted_content>'
     assert is_receipt(sent, wrapped)
+
+
+@pytest.mark.parametrize(
+    "sent", ["</pasted_content>", '<pasted_content id="1">\nx\n</pasted_content>']
+)
+def test_tags_that_the_cli_made_harmless_are_the_same_text(sent: str) -> None:
+    reported = sent.replace("</pasted", "<\\/pasted").replace("<pasted", "<\\pasted")
+    assert is_receipt(sent, reported)
 
 
 def test_another_text_is_no_receipt() -> None:

@@ -298,3 +298,14 @@ def test_as_a_process_it_ends_when_idle_or_told() -> None:
         for running in (idle, told):
             running.kill()
             running.wait(10)
+
+
+def test_only_the_newest_requests_are_remembered() -> None:
+    model = ScriptedModel(Script(name="s"), keep=3)
+    model.start()
+    try:
+        for number in range(6):
+            said(model, f"number {number}")
+        assert [record.text for record in model.requests] == ["number 3", "number 4", "number 5"]
+    finally:
+        model.stop()

@@ -251,3 +251,17 @@ def test_a_forged_event_cannot_show_another_sessions_chat(path: str) -> None:
     seen = event(HookName.SESSION_START, source="startup", transcript_path=path)
     after, _ = fuse(watch(AgentState.IDLE), look(2, events=[seen]))
     assert after.agent.transcript_path is None
+
+
+def test_the_last_word_of_the_process_before_does_not_end_a_start() -> None:
+    begun = starting(AGENT, "started", T0)
+    late = event(HookName.SESSION_END, source="other")
+    after, facts = fuse(begun, look(1, events=[late]))
+    assert (after.agent.state, facts) == (AgentState.STARTING, [])
+
+
+def test_a_gone_process_says_how_it_ended() -> None:
+    after, facts = fuse(WORKING, look(1, pane_alive=False, gone="the tmux server ended"))
+    assert after.agent.evidence == "the tmux server ended"
+    ended = [fact.message for fact in facts if isinstance(fact, TurnEnded)]
+    assert ended == ["Claude ended during the turn: the tmux server ended."]

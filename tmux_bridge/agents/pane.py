@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.clock import Clock
-from core.errors import BuilderError, CancelledError, ConflictError, NeedsYouError, TimedOutError
+from core.clock import Clock, wait_for
+from core.errors import CancelledError, ConflictError, NeedsYouError, TimedOutError, UsageError
 from core.models.prompt import Prompt, Receipt, Turn
 from core.models.session import Agent, AgentState, SessionKey
 from core.store.store import Store
@@ -14,6 +14,9 @@ from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.tmux.panes import Key
 
 POLL_S = 0.05
+ANSWER_S = 1.0
+ANSWER_TRIES = 3
+ESCAPE_EVERY_S = 3.0
 LOOK = "tmux-builder session attach {} shows what Claude waits for."
 DIGITS: dict[int, Key] = {
     1: "1", 2: "2", 3: "3", 4: "4", 5: "5", 6: "6", 7: "7", 8: "8", 9: "9",
@@ -30,6 +33,7 @@ class TmuxAgentPane:
         self._terminal = terminal
         self._store = store
         self._clock = clock
+        self._interrupted: dict[SessionKey, float] = {}
 
     def ensure_ready(self, key: SessionKey, *, deadline_s: float) -> None:
         """Start or resume the Claude and wait for its prompt.
@@ -58,7 +62,13 @@ class TmuxAgentPane:
     def wait_turn(
         self, prompt_id: str, *, deadline_s: float, cancelled: Callable[[], bool]
     ) -> Turn:
-        """Wait for the receipt, then for the end of the turn that it began."""
+        """Wait for the receipt, then for the end of the turn that it began.
+
+        Raises:
+            NeedsYouError: Claude waits for a person, so the end cannot come by itself.
+            ConflictError: The prompt was refused, or nothing proves that it arrived.
+            CancelledError, TimedOutError: As the names say.
+        """
         end = self._clock.monotonic() + deadline_s
         while True:
             prompt = self._store.prompts.get(prompt_id)
@@ -69,44 +79,97 @@ class TmuxAgentPane:
             turn = self._finished_turn(prompt)
             if turn is not None:
                 return turn
+            agent = self._store.agents.get(prompt.key)
+            if agent.state is AgentState.NEEDS_YOU:
+                raise _needs_you(agent)
             if cancelled():
                 raise CancelledError("The wait was cancelled.", remedy="Run it again.")
             if self._clock.monotonic() >= end:
-                raise self._too_late(prompt, deadline_s)
+                raise TimedOutError(
+                    f"Claude did not finish within {deadline_s:g} s ({agent.evidence}).",
+                    remedy=LOOK.format(prompt.key.session_id),
+                )
             self._pause()
 
     def answer(self, key: SessionKey, digit: int) -> None:
         """Answer Claude's own question by its number.
 
+        A digit that comes right after the dialog was drawn is swallowed, so it is pressed again
+        while the same dialog stands there.
+
         Raises:
-            ConflictError: Claude asks nothing.
+            UsageError: The number is not 1 to 9.
+            ConflictError: Claude asks nothing, or does not take the answer.
         """
-        if self._store.agents.get(key).state is not AgentState.NEEDS_YOU:
+        if digit not in DIGITS:
+            raise UsageError(f"{digit} is no choice.", remedy="Answer with a number from 1 to 9.")
+        asked = self._store.agents.get(key)
+        if asked.state is not AgentState.NEEDS_YOU:
             raise ConflictError(
-                "Claude asks nothing at the moment.", remedy="Send a message instead."
+                "Claude asks nothing at the moment.",
+                remedy="Send a message instead.",
+                code="nothing_asked",
             )
-        self._press(key, DIGITS[digit])
+        for _ in range(ANSWER_TRIES):
+            before = self._press(key, DIGITS[digit])
+            if self._is_answered(asked, before):
+                return
+        raise ConflictError(
+            "Claude did not take the answer.",
+            remedy=LOOK.format(key.session_id),
+            code="not_answered",
+        )
 
     def interrupt(self, key: SessionKey) -> None:
-        """Press Escape; the registry then shows the end of the turn."""
-        state = self._store.agents.get(key).state
-        if state not in {AgentState.WORKING, AgentState.NEEDS_YOU}:
+        """Press Escape; the registry then shows the end of the turn.
+
+        A second Escape within a moment is not pressed: at an empty input line two of them open a
+        dialog.
+
+        Raises:
+            ConflictError: Claude is not working.
+        """
+        agent = self._store.agents.get(key)
+        if agent.state not in {AgentState.WORKING, AgentState.NEEDS_YOU}:
             raise ConflictError(
                 "Claude is not working, so there is nothing to interrupt.",
                 remedy="Send a message instead.",
+                code="not_working",
             )
-        self._press(key, "Escape")
+        now = self._clock.monotonic()
+        if now - self._interrupted.get(key, float("-inf")) >= ESCAPE_EVERY_S:
+            self._interrupted[key] = now
+            self._press(key, "Escape")
 
     def stop(self, key: SessionKey) -> None:
         self._supervisor.ask(lambda: self._supervisor.stop_agent(key, "stopped by the operator"))
 
-    def _press(self, key: SessionKey, button: Key) -> None:
-        def act() -> None:
-            pane_id = self._store.agents.get(key).pane_id
-            if pane_id is not None:
-                self._terminal.press(pane_id, button)
+    def _press(self, key: SessionKey, button: Key) -> list[str]:
+        """Press it; the screen as it was before."""
 
-        self._supervisor.ask(act)
+        def act() -> list[str]:
+            pane_id = self._store.agents.get(key).pane_id
+            if pane_id is None:
+                return []
+            before = self._terminal.capture(pane_id)
+            self._terminal.press(pane_id, button)
+            return before
+
+        return self._supervisor.ask(act)
+
+    def _is_answered(self, asked: Agent, before: list[str]) -> bool:
+        """Whether the state or at least the screen has changed within a moment."""
+
+        def changed() -> bool:
+            now = self._store.agents.get(asked.key)
+            return now.state is not AgentState.NEEDS_YOU or now.question != asked.question
+
+        if wait_for(changed, deadline_s=ANSWER_S, interval_s=POLL_S, clock=self._clock):
+            return True
+        pane_id = asked.pane_id
+        return pane_id is not None and before != self._supervisor.ask(
+            lambda: self._terminal.capture(pane_id)
+        )
 
     def _finished_turn(self, prompt: Prompt) -> Turn | None:
         if prompt.receipt in {Receipt.REFUSED, Receipt.UNKNOWN}:
@@ -117,15 +180,6 @@ class TmuxAgentPane:
             )
         turn = self._store.prompts.turn(prompt.prompt_id)
         return turn if turn is not None and turn.outcome is not None else None
-
-    def _too_late(self, prompt: Prompt, deadline_s: float) -> BuilderError:
-        agent = self._store.agents.get(prompt.key)
-        if agent.state is AgentState.NEEDS_YOU:
-            return _needs_you(agent)
-        return TimedOutError(
-            f"Claude did not finish within {deadline_s:g} s.",
-            remedy=LOOK.format(prompt.key.session_id),
-        )
 
     def _pause(self) -> None:
         with self._supervisor.changed:

@@ -20,6 +20,9 @@ from tmux_bridge.scripted_model import ScriptedModel, load_script
 
 SCRIPTS = {SiteType.STATIC: "bakery.json", SiteType.DYNAMIC: "dynamic.json"}
 
+REMEMBERED = 20
+"""Requests kept for a look: the worker lives for weeks."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -41,8 +44,12 @@ class Simulation:
         """Listen again for simulated Claudes that outlived the last worker."""
         for agent in self._store.agents.awake():
             session = self._store.sessions.get(agent.key)
-            if session is not None:
+            if session is None:
+                continue
+            try:
                 self.url_for(session)
+            except BuilderError as error:
+                logger.warning("no scripted model", extra={"why": error.message})
 
     def stop(self) -> None:
         for model in self._models.values():
@@ -58,7 +65,7 @@ class Simulation:
         port_file = self._port_file(site_type)
         for port in (_read_port(port_file), 0):
             with suppress(OSError, BuilderError):
-                model = ScriptedModel(script, port=port)
+                model = ScriptedModel(script, port=port, keep=REMEMBERED)
                 url = model.start()
                 write_atomically(port_file, url.rsplit(":", 1)[1].strip("/").encode())
                 logger.info("scripted model listens", extra={"url": url})

@@ -1,16 +1,11 @@
-"""Starting and resuming a session's Claude: the ladder of ids, the pane, the start that failed.
-
-The CLI writes its transcript late, so a conversation that existed may not be resumable: resume
-comes first, then the same id anew, then a new id, which the session then owns too.
-"""
+"""Starting and resuming a session's Claude: the ladder of ids, the pane, the start that failed."""
 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -18,19 +13,18 @@ from core.clock import Clock
 from core.errors import NotFoundError
 from core.models.session import Agent, AgentState, Session, SessionKey
 from core.store.store import Store
+from tmux_bridge.agents.ladder import Rung, rungs
 from tmux_bridge.claude.cli import ClaudeProgram
-from tmux_bridge.claude.launch import ClaudeLaunch, prepare_launch
+from tmux_bridge.claude.launch import (
+    MAX_RETRIES,
+    MODE,
+    ClaudeLaunch,
+    LaunchCommand,
+    prepare_launch,
+)
 from tmux_bridge.tmux.panes import PaneInfo
 
 logger = logging.getLogger(__name__)
-
-
-class Rung(IntEnum):
-    """How a start gets its Claude id."""
-
-    RESUME = 0
-    SAME_ID = 1
-    NEW_ID = 2
 
 
 class PaneMaker(Protocol):
@@ -53,15 +47,21 @@ class StartContext:
     environ: Mapping[str, str]
     isolation: bool
     model_url: Callable[[Session], str | None]
+    mode: str = MODE
+    max_retries: int = MAX_RETRIES
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A start under way."""
+    """A start under way: the rung that is tried, those that are left, and when it began.
+
+    `began_at_s` and `began_at` are the same instant, taken before the process existed.
+    """
 
     rung: Rung
-    began: float
-    claude_session_id: str
+    left: tuple[Rung, ...]
+    began_at_s: float
+    began_at: datetime
 
 
 class Starter:
@@ -78,73 +78,89 @@ class Starter:
             BuilderError: The session, its folders or a program is missing.
         """
         known = self._context.store.agents.claude_ids(key)
-        rung = Rung.RESUME if known else Rung.NEW_ID
-        return self._launch(key, rung, known[-1] if known else str(uuid.uuid4()))
+        return self._climb(key, rungs(known[-1] if known else None))
 
     def next_rung(self, key: SessionKey) -> Agent | None:
-        """The process ended before it was ready: try the next rung, None after the last."""
-        start = self._starts.get(key)
-        if start is None or start.rung is Rung.NEW_ID:
-            self._starts.pop(key, None)
-            return None
-        rung = Rung(start.rung + 1)
-        same = start.claude_session_id
-        return self._launch(key, rung, same if rung is Rung.SAME_ID else str(uuid.uuid4()))
+        """The process ended before it was ready: try the next rung, None after the last.
 
-    def age_s(self, key: SessionKey) -> float | None:
-        """Seconds since the current start began; None where none is known to this process."""
-        start = self._starts.get(key)
-        return None if start is None else self._context.clock.monotonic() - start.began
+        Raises:
+            BuilderError: As for `start`.
+        """
+        start = self._starts.pop(key, None)
+        return self._climb(key, start.left) if start is not None and start.left else None
 
-    def adopt(self, key: SessionKey, claude_session_id: str) -> None:
+    def current(self, key: SessionKey) -> Start | None:
+        """The start under way; None where none is known to this process."""
+        return self._starts.get(key)
+
+    def adopt(self, agent: Agent, began_at: datetime) -> None:
         """A former worker began this start; its clock begins again."""
-        began = self._context.clock.monotonic()
-        self._starts.setdefault(key, Start(Rung.RESUME, began, claude_session_id))
+        if agent.claude_session_id is None:
+            return
+        first, *left = rungs(agent.claude_session_id)
+        now_s = self._context.clock.monotonic()
+        self._starts[agent.key] = Start(
+            rung=first, left=tuple(left), began_at_s=now_s, began_at=began_at
+        )
 
     def finished(self, key: SessionKey) -> Start | None:
         """The Claude is ready or given up; returns what the start was."""
         return self._starts.pop(key, None)
 
-    def _launch(self, key: SessionKey, rung: Rung, claude_session_id: str) -> Agent:
+    def _climb(self, key: SessionKey, ladder: tuple[Rung, ...]) -> Agent:
         context = self._context
         session = context.store.sessions.get(key)
         if session is None:
             raise NotFoundError(
                 f"There is no session {key.session_id}.", remedy="tmux-builder session list"
             )
-        paths = context.store.root.session(key.user_id, key.session_id)
-        command = prepare_launch(
-            ClaudeLaunch(
-                paths=paths,
-                program=context.program,
-                claude_session_id=claude_session_id,
-                resume=rung is Rung.RESUME,
-                model_url=context.model_url(session),
-                environ=context.environ,
-                isolation=context.isolation,
-            ),
-            context.secrets,
+        rung, *left = ladder
+        command = self._prepare(session, rung)
+        start = Start(
+            rung=rung, left=tuple(left), began_at_s=context.clock.monotonic(),
+            began_at=context.clock.now(),
+        )  # fmt: skip
+        pane = self._open(session, command)
+        self._starts[key] = start
+        how = "resumed" if rung.resume else "started"
+        logger.info("claude started", extra={"session_id": key.session_id, "how": how})
+        return self._record(key, pane, start, how)
+
+    def _prepare(self, session: Session, rung: Rung) -> LaunchCommand:
+        context, key = self._context, session.key
+        launch = ClaudeLaunch(
+            paths=context.store.root.session(key.user_id, key.session_id),
+            program=context.program,
+            claude_session_id=rung.claude_session_id,
+            resume=rung.resume,
+            model_url=context.model_url(session),
+            environ=context.environ,
+            isolation=context.isolation,
+            mode=context.mode,
+            max_retries=context.max_retries,
         )
+        return prepare_launch(launch, context.secrets)
+
+    def _open(self, session: Session, command: LaunchCommand) -> PaneInfo:
+        key, context = session.key, self._context
+        folder = context.store.root.session(key.user_id, key.session_id).root
         try:
             context.panes.kill(key.tmux_name)
-            pane = context.panes.create(key.tmux_name, command.argv, paths.root)
+            return context.panes.create(key.tmux_name, command.argv, folder)
         except BaseException:
             command.discard()
             raise
-        self._starts[key] = Start(rung, context.clock.monotonic(), claude_session_id)
-        logger.info("claude started", extra={"session_id": key.session_id, "rung": rung.name})
-        return self._record(key, pane, claude_session_id, rung)
 
-    def _record(self, key: SessionKey, pane: PaneInfo, claude_id: str, rung: Rung) -> Agent:
+    def _record(self, key: SessionKey, pane: PaneInfo, start: Start, how: str) -> Agent:
         agent = replace(
             self._context.store.agents.get(key),
             state=AgentState.STARTING,
             needs=None,
             question=None,
             source="store",
-            evidence=f"started ({rung.name.lower().replace('_', ' ')})",
-            since=self._context.clock.now(),
-            claude_session_id=claude_id,
+            evidence=how,
+            since=start.began_at,
+            claude_session_id=start.rung.claude_session_id,
             server_pid=pane.server_pid,
             pane_id=pane.pane_id,
             pane_pid=pane.pane_pid,

@@ -2,32 +2,35 @@
 
 Everybody else asks it (`ask`) or leaves rows in the store and nudges it. It looks at every awake
 Claude ten times a second, fifty while a start or a receipt is awaited; an idle look is one stat.
+With nobody awake it sleeps until it is woken.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from core.clock import Clock
 from core.errors import BuilderError, ConflictError
-from core.models.prompt import Prompt, PromptKind, Receipt
+from core.models.prompt import TurnOutcome
 from core.models.session import Agent, AgentState, Needs, SessionKey
 from core.store.store import Store
-from tmux_bridge.agents.sender import PromptSender, refuse
+from tmux_bridge.agents.delivery import START_FAILED, Delivery, Step
+from tmux_bridge.agents.mailbox import Mailbox
+from tmux_bridge.agents.roster import LIST_EVERY_S, START_LIST_EVERY_S, Life, PaneRoster
+from tmux_bridge.agents.screen import last_words
+from tmux_bridge.agents.sender import PromptSender
 from tmux_bridge.agents.starter import Starter
 from tmux_bridge.agents.terminal import Terminal
-from tmux_bridge.agents.watching import Watched, Watcher, ended, last_words
-from tmux_bridge.tmux.errors import TmuxCommandError, TmuxGoneError
-from tmux_bridge.tmux.panes import PaneInfo
+from tmux_bridge.agents.watching import Watched, Watcher, ended
 
 IDLE_TICK_S = 0.1
 BUSY_TICK_S = 0.02
-LIST_EVERY_S = 1.0
+RETRY_S = 0.5
 ASK_TIMEOUT_S = 30.0
 ASLEEP = frozenset({AgentState.ABSENT, AgentState.PARKED, AgentState.ENDED})
 
@@ -41,7 +44,7 @@ class Supervisor:
     Args:
         store: What is known; every change is committed here first.
         terminal: The worker's hold on tmux.
-        starter: Puts Claudes into panes.
+        starter: Makes what puts Claudes into panes; asked on the first start.
         sender: Types prompts.
         watcher: Looks at one Claude.
         clock: Instants and durations.
@@ -59,13 +62,16 @@ class Supervisor:
         self._watcher = watcher
         self._clock = clock
         self._watched: dict[SessionKey, Watched] = {}
-        self._acts: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._roster = PaneRoster(terminal, clock)
+        self._delivery = Delivery(
+            store=store, sender=sender, watcher=watcher, watched=self._watched,
+            wake=self.start_agent,
+        )  # fmt: skip
         self._wake = threading.Event()
+        self._mailbox = Mailbox(self._wake.set)
         self._stopping = threading.Event()
         self._prompts_may_wait = True
-        self._panes_may_differ = True
-        self._listed_at = 0.0
-        self._panes: dict[str, PaneInfo] | None = {}
+        self._retry_at = 0.0
         self._thread = threading.Thread(target=self._run, name="agents", daemon=True)
         self.changed = threading.Condition()
 
@@ -73,10 +79,13 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let go; the Claudes go on."""
+        """Let go; the Claudes go on. Whoever still asks gets an error."""
+        self._mailbox.close()
         self._stopping.set()
         self._wake.set()
-        self._thread.join(ASK_TIMEOUT_S)
+        if self._thread.is_alive():
+            self._thread.join(ASK_TIMEOUT_S)
+        self._mailbox.refuse_left()
         self._terminal.close()
 
     def nudge(self) -> None:
@@ -86,137 +95,182 @@ class Supervisor:
 
     def panes_changed(self) -> None:
         """tmux reported a birth or a death."""
-        self._panes_may_differ = True
+        self._roster.expire()
         self._wake.set()
 
     def ask(self, act: Callable[[], T], *, timeout_s: float = ASK_TIMEOUT_S) -> T:
-        """Run an act on the agents' thread and wait for its answer or its error."""
-        answer: Future[T] = Future()
+        """Run an act on the agents' thread and wait for its answer or its error.
 
-        def run() -> None:
-            if answer.set_running_or_notify_cancel():
-                try:
-                    answer.set_result(act())
-                except BaseException as error:  # noqa: BLE001 - handed to who asked
-                    answer.set_exception(error)
-
-        self._acts.put(run)
-        self._wake.set()
-        return answer.result(timeout_s)
+        Raises:
+            TimedOutError: The thread did not come to it; it is not done any more.
+            ConflictError: The worker is ending.
+        """
+        if threading.current_thread() is self._thread:
+            return act()
+        return self._mailbox.ask(act, timeout_s=timeout_s)
 
     def start_agent(self, key: SessionKey) -> Agent:
-        """Start or resume a sleeping Claude; an awake one is left alone. Agents' thread only."""
+        """Start or resume a sleeping Claude; an awake one is left alone. Agents' thread only.
+
+        One whose login was refused in a turn reads its login anew only in a new process.
+        """
         agent = self._store.agents.get(key)
+        if agent.needs is Needs.LOGIN and agent.source == "hook":
+            agent = self._put_to_sleep(key, "ended to log in anew", AgentState.ENDED)
         if agent.state not in ASLEEP:
             return agent
         self._terminal.ensure()
         if self._starter is None:
             self._starter = self._build_starter()
-        agent = self._starter.start(key)
-        self._watched[key] = self._watcher.begin(agent, fresh=True)
-        self._panes_may_differ = True
-        return agent
+        self._watcher.clear(key)
+        return self._begin(self._starter.start(key))
 
     def stop_agent(self, key: SessionKey, why: str) -> Agent:
-        """End the Claude of a session; its files stay. Agents' thread only."""
+        """End the Claude of a session; its files stay, what was queued for it is refused.
+
+        Agents' thread only.
+        """
+        self._delivery.refuse_waiting(key, f"Not typed: {why}.")
+        return self._put_to_sleep(key, why, AgentState.ENDED)
+
+    def park_agent(self, key: SessionKey) -> Agent:
+        """End an idle Claude until the next prompt resumes it. Agents' thread only.
+
+        Raises:
+            ConflictError: It is doing something, or is asked something.
+        """
         agent = self._store.agents.get(key)
+        if agent.state is not AgentState.IDLE or self._store.prompts.open_turns(key):
+            raise ConflictError(
+                f"Claude is {agent.state} in {key.session_id}, so it is not parked.",
+                remedy="Wait until it is idle.",
+            )
+        return self._put_to_sleep(key, "parked until the next message", AgentState.PARKED)
+
+    def _put_to_sleep(self, key: SessionKey, why: str, state: AgentState) -> Agent:
+        agent = self._store.agents.get(key)
+        watched = self._watched.get(key)
+        if watched is not None and agent.state is AgentState.IDLE:
+            self._watcher.wait_written(watched)
         if self._terminal.is_server_running():
             self._terminal.kill(key.tmux_name)
         if agent.state in {AgentState.ABSENT, AgentState.ENDED}:
             return agent
-        watched = self._watched.get(key)
         if watched is not None:
-            self._watcher.look(watched, pane_alive=False)
-        return self._end(self._store.agents.get(key), why)
+            self._watcher.look(watched, Life(alive=False, gone=why))
+        return self._end(self._store.agents.get(key), why, state)
 
     def _run(self) -> None:
-        self._resume_watching()
+        self._guard(self._resume_watching)
         while not self._stopping.is_set():
-            self._wake.wait(BUSY_TICK_S if self._is_busy() else IDLE_TICK_S)
+            self._wake.wait(self._tick_s())
             self._wake.clear()
-            try:
-                self._tick()
-            except BuilderError as error:
-                logger.warning("agents' tick failed", extra={"why": error.message})
-            except Exception:
-                logger.exception("agents' tick failed")
+            self._guard(self._tick)
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        """The thread's edge: no failure ends it."""
+        try:
+            act()
+        except BuilderError as error:
+            logger.warning("agents' tick failed", extra={"why": error.message})
+        except Exception:
+            logger.exception("agents' tick failed")
+
+    def _tick_s(self) -> float | None:
+        if self._is_starting() or self._sender.is_waiting:
+            return BUSY_TICK_S
+        return IDLE_TICK_S if self._watched or self._prompts_may_wait else None
 
     def _tick(self) -> None:
-        while not self._acts.empty():
-            self._acts.get_nowait()()
-        self._list_panes()
-        for key in list(self._watched):
-            self._look(key)
-        if self._prompts_may_wait or self._has_typed():
-            self._prompts_may_wait = False
-            self._move_prompts()
-        with self.changed:
-            self.changed.notify_all()
+        self._mailbox.do_all()
+        if self._watched:
+            every_s = START_LIST_EVERY_S if self._is_starting() else LIST_EVERY_S
+            self._roster.refresh(every_s=every_s)
+        news = [self._look_safely(key) for key in list(self._watched)]
+        if self._prompts_may_wait or self._sender.is_waiting:
+            news.append(self._move_prompts())
+        if any(news):
+            with self.changed:
+                self.changed.notify_all()
 
-    def _is_busy(self) -> bool:
-        starting = any(w.agent.state is AgentState.STARTING for w in self._watched.values())
-        return starting or self._has_typed()
+    def _move_prompts(self) -> bool:
+        if self._clock.monotonic() < self._retry_at:
+            return False
+        self._prompts_may_wait = False
+        step = self._delivery.move_all()
+        if step is Step.FAILED:
+            self._retry_at = self._clock.monotonic() + RETRY_S
+        self._prompts_may_wait = self._prompts_may_wait or step is not Step.WAITING
+        return step is Step.MOVED
 
-    def _has_typed(self) -> bool:
-        return self._sender.is_waiting
+    def _is_starting(self) -> bool:
+        return any(w.agent.state is AgentState.STARTING for w in self._watched.values())
 
-    def _list_panes(self) -> None:
-        due = self._clock.monotonic() - self._listed_at >= LIST_EVERY_S
-        if not self._watched or not (due or self._panes_may_differ):
-            return
-        self._panes_may_differ = False
-        self._listed_at = self._clock.monotonic()
+    def _look_safely(self, key: SessionKey) -> bool:
+        """One session's trouble must not hide the others."""
         try:
-            self._panes = self._terminal.living()
-        except (TmuxGoneError, TmuxCommandError):
-            self._panes = None if self._terminal.is_server_running() else {}
+            return self._look(key)
+        except BuilderError as error:
+            logger.warning(
+                "look failed", extra={"session_id": key.session_id, "why": error.message}
+            )
+        except Exception:
+            logger.exception("look failed", extra={"session_id": key.session_id})
+        return False
 
-    def _look(self, key: SessionKey) -> None:
+    def _look(self, key: SessionKey) -> bool:
         watched = self._watched[key]
         before = watched.agent
-        alive = self._is_alive(before)
-        if before.state is AgentState.STARTING and alive is False:
-            self._start_failed(key, watched)
-            return
-        self._watcher.look(watched, pane_alive=alive)
-        agent = watched.agent
-        if agent.state is not before.state:
-            self._state_changed(before, agent)
+        start = self._starter.current(key) if self._starter is not None else None
+        life = self._roster.life(before, started_at_s=start.began_at_s if start else None)
+        if before.state is AgentState.STARTING and life.alive is False:
+            self._start_failed(watched, life)
+            return True
+        changed = self._watcher.look(watched, life)
+        if changed:
+            self._prompts_may_wait = True
+            self._state_changed(before, watched)
+        return changed
 
-    def _state_changed(self, before: Agent, agent: Agent) -> None:
-        self._prompts_may_wait = True
+    def _state_changed(self, before: Agent, watched: Watched) -> None:
+        agent = watched.agent
+        if agent.state is before.state:
+            return
         logger.info(
             "agent state",
             extra={"session_id": agent.key.session_id, "state": agent.state, "why": agent.evidence},
         )
-        if before.state is AgentState.STARTING and self._starter is not None:
-            self._starter.finished(agent.key)
+        if before.state is AgentState.STARTING and agent.state is AgentState.IDLE:
+            self._ready(watched)
         if agent.state is AgentState.ENDED:
             self._forget(agent.key)
 
-    def _is_alive(self, agent: Agent) -> bool | None:
-        """Whether the pane's process lives; None where tmux could not be asked."""
-        if self._panes is None:
-            return None
-        pane = self._panes.get(agent.key.tmux_name)
-        if pane is None or pane.pane_id != agent.pane_id or pane.server_pid != agent.server_pid:
-            return self._is_too_new_to_tell(agent)
-        return not pane.dead
-
-    def _is_too_new_to_tell(self, agent: Agent) -> bool | None:
-        """A pane made after the last listing is not in it yet."""
-        age = self._starter.age_s(agent.key) if self._starter is not None else None
-        listing_age = self._clock.monotonic() - self._listed_at
-        return None if age is not None and age < listing_age + LIST_EVERY_S else False
-
-    def _start_failed(self, key: SessionKey, watched: Watched) -> None:
-        screen = last_words(self._last_screen(watched.agent))
-        agent = self._starter.next_rung(key) if self._starter is not None else None
-        if agent is not None:
-            self._watched[key] = self._watcher.begin(agent, fresh=True)
-            self._panes_may_differ = True
+    def _ready(self, watched: Watched) -> None:
+        """A start on the last rung says that the conversation is a new one."""
+        start = self._starter.finished(watched.agent.key) if self._starter is not None else None
+        if start is None or start.rung.note is None:
             return
-        self._end(watched.agent, f"Claude did not start: {screen or 'no output'}")
+        agent = replace(watched.agent, evidence=start.rung.note)
+        self._store.agents.put(agent)
+        watched.watch = replace(watched.watch, agent=agent)
+
+    def _start_failed(self, watched: Watched, life: Life) -> None:
+        """The process ended before it was ready: the next rung, or its last words."""
+        screen = last_words(self._last_screen(watched.agent))
+        reason = screen or life.gone
+        try:
+            agent = self._starter.next_rung(watched.agent.key) if self._starter else None
+        except BuilderError as error:
+            agent, reason = None, error.message
+        if agent is None:
+            self._end(watched.agent, f"{START_FAILED}: {reason}", AgentState.ENDED)
+            return
+        self._begin(agent)
+
+    def _begin(self, agent: Agent) -> Agent:
+        self._watched[agent.key] = self._watcher.begin(agent, started_at=agent.since)
+        self._roster.expire()
+        return agent
 
     def _last_screen(self, agent: Agent) -> list[str]:
         try:
@@ -224,9 +278,11 @@ class Supervisor:
         except BuilderError:
             return []
 
-    def _end(self, agent: Agent, why: str) -> Agent:
-        over = ended(agent, why, self._clock.now())
-        self._store.agents.put(over)
+    def _end(self, agent: Agent, why: str, state: AgentState) -> Agent:
+        over = ended(agent, why, self._clock.now(), state)
+        with self._store.transaction():
+            self._store.prompts.end_turns(agent.key, TurnOutcome.FAILED, f"Claude ended: {why}.")
+            self._store.agents.put(over)
         self._forget(agent.key)
         self._prompts_may_wait = True
         return over
@@ -236,81 +292,21 @@ class Supervisor:
         if self._starter is not None:
             self._starter.finished(key)
 
-    def _move_prompts(self) -> None:
-        heads: dict[SessionKey, Prompt] = {}
-        for prompt in self._store.prompts.open():
-            heads.setdefault(prompt.key, prompt)
-        for prompt in heads.values():
-            try:
-                self._move(prompt)
-            except BuilderError as error:
-                logger.warning("prompt not moved", extra={"why": error.message})
-                if prompt.receipt is Receipt.QUEUED and not error.retryable:
-                    refuse(self._store, prompt, error)
-                self._prompts_may_wait = True
-
-    def _move(self, prompt: Prompt) -> None:
-        watched = self._watched.get(prompt.key)
-        if watched is None:
-            self._wake_for(prompt)
-            return
-        agent = watched.agent
-        if agent.needs is Needs.LOGIN and prompt.receipt is Receipt.QUEUED:
-            refuse(self._store, prompt, _asks(agent))
-            return
-        mark = watched.inbox.newest() or watched.mark
-        self._sender.step(prompt, agent, mark=mark, server_pid=agent.server_pid or 0)
-
-    def _wake_for(self, prompt: Prompt) -> None:
-        """The Claude sleeps: a queued prompt wakes it, a typed one never got its receipt."""
-        agent = self._store.agents.get(prompt.key)
-        if prompt.receipt is not Receipt.QUEUED:
-            reason = f"Claude ended before it confirmed the prompt ({agent.evidence})."
-            self._store.prompts.move(prompt.prompt_id, Receipt.UNKNOWN, reason=reason)
-            self._sender.forget(prompt.prompt_id)
-        elif agent.state is AgentState.ENDED and self._failed_after(agent, prompt):
-            refuse(self._store, prompt, ConflictError(agent.evidence, remedy=_ATTACH))
-        elif prompt.kind is not PromptKind.COMMAND or agent.claude_session_id:
-            self.start_agent(prompt.key)
-
-    def _failed_after(self, agent: Agent, prompt: Prompt) -> bool:
-        """Whether the start that this prompt caused has failed already."""
-        began = agent.since is not None and agent.since >= prompt.created_at
-        return began and agent.evidence.startswith("Claude did not start")
-
     def _resume_watching(self) -> None:
         """After a worker's restart: the Claudes of before, as far as their panes still live."""
         agents = self._store.agents.awake()
         if agents:
-            self._panes_may_differ = True
-            self._list_panes_now()
+            self._roster.refresh()
         for agent in agents:
-            self._watched[agent.key] = self._watcher.begin(agent, fresh=False)
-            if agent.state is AgentState.STARTING and agent.claude_session_id:
-                if self._starter is None:
-                    self._try_starter()
-                if self._starter is not None:
-                    self._starter.adopt(agent.key, agent.claude_session_id)
+            born_at = self._roster.born_at(agent)
+            self._watched[agent.key] = self._watcher.begin(agent, started_at=born_at)
+            if agent.state is AgentState.STARTING:
+                self._adopt_start(agent, born_at or self._clock.now())
 
-    def _list_panes_now(self) -> None:
+    def _adopt_start(self, agent: Agent, began_at: datetime) -> None:
         try:
-            self._panes = self._terminal.living()
-        except BuilderError:
-            self._panes = None
-
-    def _try_starter(self) -> None:
-        try:
-            self._starter = self._build_starter()
+            self._starter = self._starter or self._build_starter()
         except BuilderError as error:
             logger.warning("no starter", extra={"why": error.message})
-
-
-_ATTACH = "Look at the session: tmux-builder session attach, or tmux-builder doctor."
-
-
-def _asks(agent: Agent) -> ConflictError:
-    return ConflictError(
-        f"Claude waits at a screen of its own: {agent.question or agent.evidence}",
-        remedy=_ATTACH,
-        code="needs_you",
-    )
+            return
+        self._starter.adopt(agent, began_at)

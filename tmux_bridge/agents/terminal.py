@@ -88,9 +88,6 @@ class Terminal:
     def paste_and_enter(self, pane_id: str, buffer: str) -> None:
         self.ensure().paste_and_enter(pane_id, buffer)
 
-    def type_command(self, pane_id: str, text: str) -> None:
-        self.ensure().type_literal(pane_id, text)
-
     def press(self, pane_id: str, key: Key) -> None:
         self.ensure().press(pane_id, key)
 

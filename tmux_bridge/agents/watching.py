@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from core.clock import Clock
-from core.models.prompt import Prompt, Receipt, TurnOutcome
+from core.clock import Clock, wait_for
+from core.models.prompt import NOT_LOGGED_IN, RATE_LIMITED, Prompt, Receipt, TurnOutcome
 from core.models.session import Agent, AgentState, SessionKey
 from core.store.store import Store
-from tmux_bridge.agents.sender import PromptSender, composer_is_drawn
+from tmux_bridge.agents.roster import Life
+from tmux_bridge.agents.screen import composer_is_drawn, last_words
+from tmux_bridge.agents.sender import PromptSender
 from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.claude.hooks import HookEvent, HookInbox
 from tmux_bridge.claude.receipts import is_receipt
@@ -22,12 +24,23 @@ from tmux_bridge.claude.transcript import TranscriptReader
 REGISTRY_EVERY_S = 1.0
 """The level is read this often, and with every event."""
 
+DOUBT_EVERY_S = 0.2
+"""The same while it contradicts the events, or while a person's answer is awaited."""
+
+SCREEN_AFTER_S = 2.0
+"""A start without an event for so long is looked at on the screen."""
+
+WRITTEN_S = 1.0
+
 FAILURES = {
-    "authentication_failed": "Claude is not logged in or its key is not valid.",
-    "rate_limit": "Claude is rate-limited; try again later.",
-    "server_error": "The Messages API failed after several tries.",
-    "unknown": "The turn failed and Claude does not say why; attach to see the screen.",
+    "authentication_failed": NOT_LOGGED_IN,
+    "rate_limit": RATE_LIMITED,
+    "server_error": "The Messages API failed after several tries",
+    "unknown": "The turn failed, and Claude gives no kind of reason",
 }
+
+SWEEPS = 50
+"""A flooded folder is emptied by the next looks too."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,63 +75,94 @@ class Watcher:
         self._clock = clock
         self._isolation = isolation
 
-    def begin(self, agent: Agent, *, fresh: bool) -> Watched:
-        """Start to watch; a fresh start forgets the events of the process before it."""
+    def begin(self, agent: Agent, *, started_at: datetime | None) -> Watched:
+        """Start to watch.
+
+        Args:
+            agent: As the store knows it.
+            started_at: Processes older than this are not this one; None where nobody knows.
+        """
         paths = self._store.root.session(agent.key.user_id, agent.key.session_id)
-        inbox = HookInbox(paths.hooks, clock=self._clock)
-        watched = Watched(
-            inbox=inbox,
+        return Watched(
+            inbox=HookInbox(paths.hooks, clock=self._clock),
             transcripts=TranscriptReader(paths.claude_config, paths.root),
             watch=Watch(agent=agent, turn_open=bool(self._store.prompts.open_turns(agent.key))),
-            started_at=agent.since if fresh else None,
+            started_at=started_at,
         )
-        if fresh:
-            self.drain(inbox)
-        return watched
 
-    def drain(self, inbox: HookInbox) -> None:
-        """Remove what a dead process left, so that it is not taken for news of the next."""
-        while events := inbox.pending():
+    def clear(self, key: SessionKey) -> None:
+        """Forget what a dead process left, so that it is not taken for news of the next."""
+        paths = self._store.root.session(key.user_id, key.session_id)
+        inbox = HookInbox(paths.hooks, clock=self._clock)
+        for _ in range(SWEEPS):
+            events = inbox.pending()
+            if not events:
+                break
             inbox.consume(events)
+        self._store.prompts.end_turns(key, TurnOutcome.FAILED, "Claude ended during the turn.")
 
-    def look(self, watched: Watched, *, pane_alive: bool | None) -> None:
-        """Read, fuse and commit once; events are removed only after the commit."""
+    def look(self, watched: Watched, life: Life) -> bool:
+        """Read, fuse and commit once; whether anything changed.
+
+        What was read is remembered and removed only after the commit.
+        """
         events = watched.inbox.pending()
-        if events:
-            watched.mark = events[-1].name
-        evidence = self._evidence(watched, events, pane_alive)
         before = watched.watch
-        watched.watch, facts = fuse(before, evidence)
-        if facts or watched.agent != before.agent:
+        after, facts = fuse(before, self._evidence(watched, events, life))
+        changed = bool(facts) or after.agent != before.agent
+        if changed:
             with self._store.transaction():
                 for fact in facts:
-                    self._apply(watched.agent.key, fact)
-                self._store.agents.put(watched.agent)
-        watched.inbox.consume(events)
+                    self._apply(after.agent.key, fact)
+                self._store.agents.put(after.agent)
+        watched.watch = after
+        if events:
+            watched.mark = events[-1].name
+            watched.inbox.consume(events)
+        return changed
 
-    def _evidence(
-        self, watched: Watched, events: list[HookEvent], pane_alive: bool | None
-    ) -> Evidence:
+    def wait_written(self, watched: Watched) -> None:
+        """Give an idle Claude a moment to write its last turn, or it cannot be resumed."""
+        path = watched.agent.transcript_path
+        if path is not None:
+            wait_for(
+                lambda: watched.transcripts.tail(Path(path)).is_finished,
+                deadline_s=WRITTEN_S, interval_s=0.02, clock=self._clock,
+            )  # fmt: skip
+
+    def mark(self, watched: Watched) -> str:
+        """The newest event up to now: only a later one answers what is typed next.
+
+        A forged name from the future must not hide the receipt.
+        """
+        now = f"{self._clock.now().timestamp() * 1e9:.0f}"
+        return min(watched.inbox.newest() or watched.mark, now)
+
+    def _evidence(self, watched: Watched, events: list[HookEvent], life: Life) -> Evidence:
         starting = watched.agent.state is AgentState.STARTING
         if events or starting or self._is_due(watched):
             self._read_registry(watched)
         tail = None
         if watched.watch.wants_tail and watched.agent.transcript_path:
             tail = watched.transcripts.tail(Path(watched.agent.transcript_path))
-        screen = self._screen(watched) if starting and pane_alive else []
+        screen = self._screen(watched) if starting and life.alive else []
         return Evidence(
             now=self._clock.now(),
             monotonic_s=self._clock.monotonic(),
             events=events,
             registry=watched.registry,
-            pane_alive=pane_alive,
+            pane_alive=life.alive,
+            gone=life.gone,
             prompt_drawn=composer_is_drawn(screen),
             screen=last_words(screen),
             tail=tail,
         )
 
     def _is_due(self, watched: Watched) -> bool:
-        return self._clock.monotonic() - watched.registry_read_at >= REGISTRY_EVERY_S
+        doubt = watched.watch.disagrees_since_s is not None
+        asked = watched.agent.state is AgentState.NEEDS_YOU
+        every_s = DOUBT_EVERY_S if doubt or asked else REGISTRY_EVERY_S
+        return self._clock.monotonic() - watched.registry_read_at >= every_s
 
     def _read_registry(self, watched: Watched) -> None:
         watched.registry_read_at = self._clock.monotonic()
@@ -131,21 +175,22 @@ class Watcher:
         )
 
     def _screen(self, watched: Watched) -> list[str]:
-        if watched.agent.pane_id is None or not watched.watch.started:
-            age = self._age_s(watched)
-            if age is None or age < 2.0 or watched.agent.pane_id is None:
-                return []
-        return self._terminal.capture(watched.agent.pane_id)
+        """The screen of a start, once there is something to see on it."""
+        agent = watched.agent
+        if agent.pane_id is None or not (watched.watch.started or self._is_slow(agent)):
+            return []
+        return self._terminal.capture(agent.pane_id)
 
-    def _age_s(self, watched: Watched) -> float | None:
-        since = watched.agent.since
-        return None if since is None else (self._clock.now() - since).total_seconds()
+    def _is_slow(self, agent: Agent) -> bool:
+        if agent.since is None:
+            return True
+        return (self._clock.now() - agent.since).total_seconds() >= SCREEN_AFTER_S
 
     def _apply(self, key: SessionKey, fact: TurnFact) -> None:
         if isinstance(fact, TurnStarted):
             self._accept(key, fact)
         else:
-            self._end(key, fact)
+            self._store.prompts.end_turns(key, fact.outcome, _message(fact))
 
     def _accept(self, key: SessionKey, fact: TurnStarted) -> None:
         for prompt in self._waiting(key, fact):
@@ -160,29 +205,28 @@ class Watcher:
         logger.info("foreign prompt", extra={"session_id": key.session_id})
 
     def _waiting(self, key: SessionKey, fact: TurnStarted) -> list[Prompt]:
-        waiting = {Receipt.BUFFERED, Receipt.TYPED, Receipt.UNKNOWN}
-        return [
+        """What may have been typed, the certainly typed first: a late receipt is the rarer case."""
+        typed = {Receipt.BUFFERED, Receipt.TYPED}
+        newer = [
             prompt
             for prompt in self._store.prompts.of_session(key)
-            if prompt.receipt in waiting and fact.name > (prompt.mark or "")
+            if prompt.receipt in {*typed, Receipt.UNKNOWN} and fact.name > (prompt.mark or "")
         ]
-
-    def _end(self, key: SessionKey, fact: TurnEnded) -> None:
-        message = fact.message
-        if fact.outcome is TurnOutcome.FAILED and message is not None:
-            message = FAILURES.get(message, message)
-        self._store.prompts.end_turns(key, fact.outcome, message)
+        return sorted(newer, key=lambda prompt: prompt.receipt not in typed)
 
 
-def last_words(screen: list[str]) -> str:
-    """The last lines with text, as one sentence-like string for a person."""
-    words = [line.strip(" │─╭╮╰╯") for line in screen]
-    return " / ".join(word for word in words if word)[-300:]
+def _message(fact: TurnEnded) -> str | None:
+    """Claude's last words, or one clear sentence about the failure."""
+    kind, _, detail = (fact.message or "").partition(": ")
+    if fact.outcome is not TurnOutcome.FAILED or kind not in FAILURES:
+        return fact.message
+    return f"{FAILURES[kind]} ({detail})." if detail else f"{FAILURES[kind]}."
 
 
-def ended(agent: Agent, evidence: str, now: datetime) -> Agent:
+def ended(
+    agent: Agent, evidence: str, now: datetime, state: AgentState = AgentState.ENDED
+) -> Agent:
     """The record of a Claude that the product itself ended or lost."""
     return replace(
-        agent, state=AgentState.ENDED, needs=None, question=None, source="store",
-        evidence=evidence, since=now,
-    )  # fmt: skip
+        agent, state=state, needs=None, question=None, source="store", evidence=evidence, since=now
+    )

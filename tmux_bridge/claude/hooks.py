@@ -141,6 +141,7 @@ class HookInbox:
         self._folder = folder
         self._clock = clock or SystemClock()
         self._seen_change: int | None = None
+        self._undeletable: set[str] = set()
 
     def newest(self) -> str | None:
         """The name of the newest event now: only later ones answer what is typed next."""
@@ -153,17 +154,22 @@ class HookInbox:
         if change is None or change == self._seen_change:
             return []
         settled = self._clock.now().timestamp() * 1e9 - change > _SETTLED_NS
-        names = self._names()
+        names = [name for name in self._names() if name not in self._undeletable]
         events = [event for name in names[:limit] if (event := self._read(name)) is not None]
         complete = len(names) <= limit and not events
         self._seen_change = change if settled and complete else None
         return events
 
     def consume(self, events: Iterable[HookEvent]) -> None:
-        """The events are in the store: remove their files."""
+        """The events are in the store: remove their files.
+
+        A pane may have taken the right to remove them; they are not read a second time then.
+        """
         for event in events:
-            with contextlib.suppress(OSError):
-                (self._folder / Path(event.name).name).unlink()
+            try:
+                (self._folder / Path(event.name).name).unlink(missing_ok=True)
+            except OSError:
+                self._undeletable.add(event.name)
 
     def _change(self) -> int | None:
         try:

@@ -44,6 +44,7 @@ class Evidence:
         events: Hook events since the last look, oldest first.
         registry: The CLI's own word; None where there is no trustworthy entry.
         pane_alive: Whether the pane's process lives; None when tmux could not be asked.
+        gone: How it ended, where `pane_alive` is False.
         prompt_drawn: Whether the composer was seen on the screen; only asked while starting.
         screen: The screen's last words, shown when a start is stuck.
         tail: The transcript's end; read it when `Watch.wants_tail` says so.
@@ -56,6 +57,7 @@ class Evidence:
     events: Sequence[HookEvent] = ()
     registry: RegistryEntry | None = None
     pane_alive: bool | None = True
+    gone: str = "the process is gone"
     prompt_drawn: bool = False
     screen: str = ""
     tail: TranscriptTail | None = None
@@ -169,6 +171,9 @@ def _on_end(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
         return watch
     if event.session_id != (watch.agent.claude_session_id or event.session_id):
         return watch
+    if watch.agent.state is AgentState.STARTING and not watch.started:
+        # The last word of the process before, which had the same id; the pane tells of this one's.
+        return watch
     watch = _close_turn(watch, event.at, _ended(event.at, "Claude ended during the turn."), facts)
     return _turn_to(watch, AgentState.ENDED, "hook", f"SessionEnd ({event.source})", event.at)
 
@@ -270,9 +275,9 @@ def _perhaps_stuck(watch: Watch, evidence: Evidence) -> Watch:
 def _process_gone(watch: Watch, evidence: Evidence, facts: list[TurnFact]) -> Watch:
     if watch.agent.state in _QUIET:
         return watch
-    ended = _ended(evidence.now, "The Claude process ended during the turn.")
+    ended = _ended(evidence.now, f"Claude ended during the turn: {evidence.gone}.")
     watch = _close_turn(watch, evidence.now, ended, facts)
-    return _turn_to(watch, AgentState.ENDED, "pane", "the process is gone", evidence.now)
+    return _turn_to(watch, AgentState.ENDED, "pane", evidence.gone, evidence.now)
 
 
 def _apply_registry(

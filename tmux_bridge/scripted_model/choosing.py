@@ -34,7 +34,8 @@ class Chooser:
         with self._lock:
             turn = next((t for t in self.script.turns if self._fits(t, request)), None)
             if turn is not None:
-                self._prompts.setdefault(turn.name, set()).add(_key(request))
+                if turn.when.times:
+                    self._prompts.setdefault(turn.name, set()).add(_key(request))
                 name, reply = turn.name, turn.replies[min(request.round, len(turn.replies) - 1)]
             elif request.kind is Kind.SIDE:
                 name, reply = "side", self.script.side

@@ -60,17 +60,20 @@ class ScriptedModel:
         key: The only key that is taken; without it any key is.
         port: 0 takes a free one.
         log: A file that gets one JSON line per request.
+        keep: How many of the newest requests are remembered.
     """
 
     def __init__(
-        self, script: Script, *, key: str | None = None, port: int = 0, log: Path | None = None
-    ) -> None:
+        self, script: Script, *, key: str | None = None, port: int = 0, log: Path | None = None,
+        keep: int = 10_000,
+    ) -> None:  # fmt: skip
         self.key = key
         self.requests: list[RequestRecord] = []
         self.chooser = Chooser(script)
         self.stopping = threading.Event()
         self.last_request = time.monotonic()
         self._log = log
+        self._keep = keep
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -101,6 +104,7 @@ class ScriptedModel:
         with self._lock:
             record = RequestRecord(number=next(self._numbers), path=path, headers=kept)
             self.requests.append(record)
+            del self.requests[: -self._keep]
             self.last_request = time.monotonic()
         return record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,7 +20,8 @@ from tmux_bridge.tmux.views import STATE_FORMAT, PaneView, view_from
 # Numbers first and the name last: a session that a person made by hand may hold spaces.
 _FORMAT = (
     "#{pid} #{session_id} #{pane_id} #{pane_pid} #{pane_dead} #{pane_dead_status} "
-    "#{pane_dead_signal} #{pane_in_mode} #{pane_width} #{pane_height} #{session_name}"
+    "#{pane_dead_signal} #{pane_in_mode} #{pane_width} #{pane_height} #{session_created} "
+    "#{session_name}"
 )
 _SHELL_START = 'cd -- "$0" && exec "$@"'
 _SMALLEST, _LARGEST = 10, 500
@@ -40,6 +42,7 @@ class PaneInfo:
         server_pid: Ids such as `%7` begin anew with another server.
         dead: The program ended; its last screen stays. True before status or signal are known.
         dead_signal: The signal's name or number; may lag behind `dead`.
+        created_at: When its session began, to the second: no process in it is older.
     """
 
     server_pid: int
@@ -53,6 +56,7 @@ class PaneInfo:
     in_mode: bool
     width: int
     height: int
+    created_at: datetime
 
 
 class Panes:
@@ -289,8 +293,8 @@ def _command(argv: Sequence[str], folder: Path) -> list[str]:
 
 
 def _pane_from(line: str) -> PaneInfo:
-    fields = line.split(" ", 10)
-    if len(fields) != 11:
+    fields = line.split(" ", 11)
+    if len(fields) != 12:
         raise TmuxCommandError(
             "tmux listed a pane in a form that is not known.", remedy="Report it with tmux -V."
         )
@@ -305,5 +309,6 @@ def _pane_from(line: str) -> PaneInfo:
         in_mode=fields[7] not in ("", "0"),
         width=int(fields[8]),
         height=int(fields[9]),
-        session_name=fields[10],
+        created_at=datetime.fromtimestamp(int(fields[10]), tz=UTC),
+        session_name=fields[11],
     )

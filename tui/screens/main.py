@@ -42,7 +42,7 @@ FOOTER_DELAY_S = 0.02
 class MainScreen(MainKeys, inherit_bindings=False):
     """Holds what is selected; panels draw it, feeds bring it, acts change it."""
 
-    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.SESSION, Scope.MAIN, Scope.APP)
+    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.SESSION, Scope.MAIN)
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.SESSION, Scope.MAIN)]
     AUTO_FOCUS = "#list"
 
@@ -96,11 +96,11 @@ class MainScreen(MainKeys, inherit_bindings=False):
 
         self.parts = await furnish(self, self._glyphs)
         self._show_session()
-        from tui.background import in_background  # noqa: PLC0415  # threads start here
+        from tui.background import as_worker  # noqa: PLC0415  # threads start here
         from tui.feeds import StoreFeed  # noqa: PLC0415
 
         self._feed = StoreFeed(self.acts.services, self.post_message, self._changes)
-        self.run_worker(in_background(self._feed.run), name="store", group="store", exclusive=True)
+        self.run_worker(as_worker(self._feed.run), name="store", group="store", exclusive=True)
         self.shown.start()
 
     def on_unmount(self) -> None:
@@ -159,9 +159,7 @@ class MainScreen(MainKeys, inherit_bindings=False):
 
     @on(messages.RowsChanged)
     def _take_changed(self, message: messages.RowsChanged) -> None:
-        if message.users is not None:
-            self.index.set_users(message.users)
-        self.index.change(message.rows)
+        self.index.change(message.rows, message.users)
         self._rows_changed({row.key for row in message.rows})
 
     def _rows_changed(self, changed: set[SessionKey]) -> None:
@@ -247,9 +245,10 @@ class MainScreen(MainKeys, inherit_bindings=False):
         total, shown = len(self.index.rows), self.index.shown
         text = f"{shown:,} of {total:,}" if self.index.filter_text else f"{total:,}"
         self.query_one("#sessions").border_subtitle = Content(text)
-        scripted = any(row.session.simulated for row in self.index.rows.values())
         header_row = self.row if self.tab != SESSIONS else None
-        self.query_one(HeaderBar).show(self.index.counts, scripted=scripted, row=header_row)
+        self.query_one(HeaderBar).show(
+            self.index.counts, scripted=self.index.has_scripted, row=header_row
+        )
         self.footer_changed()
 
     def panels_changed(self) -> None:

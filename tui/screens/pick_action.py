@@ -67,7 +67,7 @@ class PickAction(ModalScreen[str], Acting, inherit_bindings=False):
     @classmethod
     def open_help(cls, app: App[None]) -> None:
         """The keys that work where the focus is."""
-        scopes = [*active_scopes(app.screen), Scope.APP]
+        scopes = active_scopes(app.screen)
         place = next((str(scope) for scope in scopes if scope is not Scope.MOVE), "here")
         ordered = [action for scope in dict.fromkeys(scopes) for action in of_scopes([scope])]
         cls._open(app, f"Help: keys that work here ({place})", ordered)

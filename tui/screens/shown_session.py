@@ -130,7 +130,7 @@ class ShownSession:
             self._pane.nudge()
 
     def _start_pane(self) -> None:
-        from tui.background import in_background  # noqa: PLC0415  # not before the first paint
+        from tui.background import as_worker  # noqa: PLC0415  # not before the first paint
         from tui.feeds import PaneFeed  # noqa: PLC0415
 
         self._stop_pane()
@@ -138,7 +138,7 @@ class ShownSession:
             return
         feed = PaneFeed(self._pane_view, self.key, self._screen.post_message)
         self._pane = feed
-        self._screen.run_worker(in_background(feed.run), name="pane", group="pane", exclusive=True)
+        self._screen.run_worker(as_worker(feed.run), name="pane", group="pane", exclusive=True)
 
     def _stop_pane(self) -> None:
         if self._pane is not None:

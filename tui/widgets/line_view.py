@@ -17,6 +17,7 @@ from tui.plain import Part, segments
 from tui.theme import SELECTED_HEX, SELECTED_QUIET_HEX
 
 _FOCUSED = Style(bgcolor=SELECTED_HEX)
+_REVERSED = Style(reverse=True)
 _QUIET = Style(bgcolor=SELECTED_QUIET_HEX)
 
 
@@ -70,6 +71,8 @@ class LineView(ScrollView, Acting, can_focus=True, inherit_bindings=False):
         style = self.rich_style
         if line == self.cursor and (self.has_focus or self.CURSOR_WITHOUT_FOCUS):
             style += _FOCUSED if self.has_focus else _QUIET
+            if self.app.no_color and self.has_focus:
+                style += _REVERSED
         return strip.apply_style(style)
 
     def _show_cursor(self) -> None:

@@ -13,12 +13,22 @@ from core.errors import (
     AnswerIsNoError,
     BuilderError,
     CancelledError,
+    LimitReachedError,
+    LoginNeededError,
     NeedsYouError,
     NothingToDeployError,
     TimedOutError,
 )
 from core.models.execution import LogLevel
-from core.models.prompt import Prompt, PromptKind, Receipt, Turn, TurnOutcome
+from core.models.prompt import (
+    NOT_LOGGED_IN,
+    RATE_LIMITED,
+    Prompt,
+    PromptKind,
+    Receipt,
+    Turn,
+    TurnOutcome,
+)
 from core.models.session import AgentState
 from core.pipeline.step import StepContext, StepOutcome
 
@@ -137,6 +147,7 @@ def _require_sendable(ctx: StepContext, prompt: Prompt) -> None:
 def _judge(ctx: StepContext, turn: Turn) -> StepOutcome:
     session_id = ctx.key.session_id
     if turn.outcome is not TurnOutcome.FINISHED:
+        _refuse_known_failure(turn, session_id)
         was_interrupted = turn.outcome is TurnOutcome.INTERRUPTED
         raise BuilderError(
             f"Claude's turn {'was interrupted' if was_interrupted else 'failed'}"
@@ -152,6 +163,19 @@ def _judge(ctx: StepContext, turn: Turn) -> StepOutcome:
             remedy=f"Ask for it with tmux-builder session send {session_id}, then deploy.",
         )
     return StepOutcome(detail=_one_line(turn.message) or "the turn ended")
+
+
+def _refuse_known_failure(turn: Turn, session_id: str) -> None:
+    """Reasons that the operator can do something about by another way than a new wish."""
+    message = f"{_one_line(turn.message)}."
+    if message.startswith(NOT_LOGGED_IN):
+        raise LoginNeededError(
+            message, remedy=f"claude auth login, then tmux-builder deploy {session_id} --from 3"
+        )
+    if message.startswith(RATE_LIMITED):
+        raise LimitReachedError(
+            message, remedy=f"Later: tmux-builder deploy {session_id} --from 3", code="rate_limited"
+        )
 
 
 def _one_line(message: str | None) -> str:
