@@ -42,7 +42,7 @@ class WorkerLauncher:
             ConflictError: Those that were started ended by themselves, one after the other.
         """
         prepare_runtime(self._runtime)
-        if self._knock() or self.running_pid() is not None:
+        if self._knock() or self.running_pid() is not None or self._is_starting():
             return
         self._failures = self._failures + 1 if self._has_failed() else 0
         if self._failures >= FAILURES_LIMIT:
@@ -86,10 +86,12 @@ class WorkerLauncher:
         """Whether one answers, or ours has failed. One that was leaving may have refused ours."""
         if self._answering_pid() is not None or self._has_failed():
             return True
-        has_left = self._started is None or self._started.poll() is not None
-        if has_left and self.running_pid() is None:
+        if not self._is_starting() and self.running_pid() is None:
             self._spawn()
         return False
+
+    def _is_starting(self) -> bool:
+        return self._started is not None and self._started.poll() is None
 
     def _has_failed(self) -> bool:
         """Whether the one we started ended with an error of its own; a kill is none."""

@@ -6,6 +6,8 @@ import asyncio
 import locale
 import os
 import signal
+import sys
+import termios
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ from tui.states import Glyphs
 from tui.theme import THEME
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from textual.screen import Screen
 
     from core.services.services import Services
@@ -93,14 +97,26 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
     def on_mount(self) -> None:
         self.set_class(self.glyphs.ascii_only, "-ascii")
         self.set_class(self.no_color, "-mono")
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            with suppress(ValueError, RuntimeError):  # not the main thread: its owner decides
-                loop.add_signal_handler(number, self._end_by_signal, number)
+        with suppress(ValueError, RuntimeError):  # not the main thread: its owner decides
+            loop = asyncio.get_running_loop()
+            signal.signal(signal.SIGHUP, self._hung_up)
+            loop.add_signal_handler(signal.SIGTERM, self._end_by_signal, signal.SIGTERM)
 
     def _end_by_signal(self, number: int) -> None:
         """Leave in order, so that the terminal is as it was before."""
         self.exit(return_code=128 + number)
+
+    def _hung_up(self, number: int, _frame: FrameType | None) -> None:
+        """A terminal that is gone cannot be restored, and writing to it would block for ever.
+
+        A handler of the interpreter and not of the event loop, which may be the one that is
+        blocked.
+        """
+        try:
+            termios.tcgetattr(sys.__stdout__ or 1)
+        except (OSError, ValueError, termios.error):
+            os._exit(128 + number)
+        self.call_later(self._end_by_signal, number)
 
     def _store_changes(self) -> Changes:
         from core.services.changes import ChangeFeed  # noqa: PLC0415  # not before first paint

@@ -115,13 +115,29 @@ def test_leaving_restores_the_terminal_and_says_what_goes_on(terminal: Terminal)
     assert state.strip() == "0 1"
 
 
-def test_a_termination_signal_restores_the_terminal(terminal: Terminal) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_terminal(terminal: Terminal, number: signal.Signals) -> None:
     terminal.start()
     terminal.wait("ana@acme.io")
-    os.kill(terminal.app_pid(), signal.SIGTERM)
-    terminal.wait("ended with 143")
+    os.kill(terminal.app_pid(), number)
+    terminal.wait(f"ended with {128 + number}")
     state = terminal.tmux("display-message", "-p", "-t", "t", "#{alternate_on} #{cursor_flag}")
     assert state.strip() == "0 1"
+
+
+def test_closing_the_terminal_ends_the_app(terminal: Terminal) -> None:
+    terminal.start()
+    terminal.wait("ana@acme.io")
+    process = Path(f"/proc/{terminal.app_pid()}/status")
+    terminal.tmux("kill-server")
+
+    def is_gone() -> bool:
+        try:
+            return "State:\tZ" in process.read_text()
+        except OSError:
+            return True
+
+    assert wait_for(is_gone, deadline_s=DEADLINE_S)
 
 
 def test_no_color_draws_no_colour_and_every_state_is_a_word(terminal: Terminal) -> None:
