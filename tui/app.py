@@ -47,4 +47,6 @@ def run_app(
     )
     restore_colour(original)
     app.run()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0

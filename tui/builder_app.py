@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import termios
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from textual import events
 from textual.app import App
 from textual.binding import BindingType
 
+from core.errors import BuilderError
 from core.models.session import SessionKey
 from tui.acting import Acting
 from tui.actions import Scope, bindings
@@ -74,6 +76,8 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
         self._first = first
         self._changes = changes or self._store_changes
         self._leaving = False
+        self.failure: BuilderError | None = None
+        """Why there are no services; the app ended for it."""
         self._early: list[events.Event] | None = []
 
     async def on_event(self, event: events.Event) -> None:
@@ -101,6 +105,19 @@ class BuilderApp(App[None], Acting, inherit_bindings=False):
             loop = asyncio.get_running_loop()
             signal.signal(signal.SIGHUP, self._hung_up)
             loop.add_signal_handler(signal.SIGTERM, self._end_by_signal, signal.SIGTERM)
+
+        self.call_after_refresh(self._open_services)
+
+    def _open_services(self) -> None:
+        threading.Thread(target=self._try_services, name="open", daemon=True).start()
+
+    def _try_services(self) -> None:
+        """The services are built now; without them there is nothing to show."""
+        try:
+            _ = self.services.environment
+        except BuilderError as error:
+            self.failure = error
+            self.call_from_thread(self.exit, return_code=int(error.exit_code))
 
     def _end_by_signal(self, number: int) -> None:
         """Leave in order, so that the terminal is as it was before."""

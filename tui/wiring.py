@@ -23,7 +23,6 @@ from tmux_bridge.launcher import WorkerLauncher
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.models.session import SessionKey
     from core.models.transcript import ChatItem
     from tui.demo import DemoResult
 
@@ -57,24 +56,6 @@ def build_services(
             probes=_probes(root, environ),
         )
     )
-
-
-def run_app(services: Services, session: SessionKey | None) -> int:
-    """Open the full-screen app on real panes; returns the exit code."""
-    from tui.app import run_app as open_app  # noqa: PLC0415 - textual costs 250 ms
-    from tui.terminal import TmuxAttach, TmuxPaneView  # noqa: PLC0415
-
-    pane_view = TmuxPaneView(services.environment.runtime)
-    try:
-        return open_app(
-            services,
-            pane_view=pane_view,
-            attach=TmuxAttach(services.environment.runtime, services.environment.environ),
-            session=session,
-            demo=lambda: run_demo(services),
-        )
-    finally:
-        pane_view.close()
 
 
 def run_demo(

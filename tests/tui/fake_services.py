@@ -102,6 +102,9 @@ def make_execution(key: SessionKey, state: SessionState) -> Execution:
 class FakeServices:
     """One object that plays every service; `calls` records what was asked."""
 
+    environment: object = None
+
+
     users_by_id: dict[str, User] = field(default_factory=dict)
     rows_by_key: dict[SessionKey, SessionRow] = field(default_factory=dict)
     items_by_key: dict[SessionKey, list[ChatItem]] = field(default_factory=dict)

@@ -22,10 +22,10 @@ def tui(call: Call, *, session: str | None) -> Outcome:
         return _as_text(call)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("The app needs a terminal; the other verbs do not.")
-    from tui.wiring import run_app  # noqa: PLC0415 - textual costs 250 ms
+    from tui.opening import open_app  # noqa: PLC0415 - only the app needs it
 
     key = None if session is None else call.session(session).key
-    return Outcome(exit=run_app(call.services, key), is_printed=True)
+    return Outcome(exit=open_app(lambda: call.services, key), is_printed=True)
 
 
 def _as_text(call: Call) -> Outcome:

@@ -21,7 +21,8 @@ from tui.cli.progress import background_work
 )  # fmt: skip
 def demo(call: Call, *, keep: bool, no_tui: bool, port: int | None) -> Outcome:
     """Without `--no-tui` a person in a terminal sees the result in the app."""
-    from tui.wiring import run_app, run_demo  # noqa: PLC0415 - not for help
+    from tui.opening import open_app  # noqa: PLC0415 - not for help
+    from tui.wiring import run_demo  # noqa: PLC0415
 
     call.terminal.note("demo: the model is scripted; no account and no login is needed")
     opens_app = not (no_tui or call.json or call.plain or call.quiet)
@@ -29,7 +30,7 @@ def demo(call: Call, *, keep: bool, no_tui: bool, port: int | None) -> Outcome:
     with background_work(call, "What was begun goes on: tmux-builder status."):
         result = run_demo(call.services, keep=keep, port=port or None, on_progress=call.say)
     if opens_app:
-        return Outcome(exit=run_app(call.services, result.key), is_printed=True)
+        return Outcome(exit=open_app(lambda: call.services, result.key), is_printed=True)
     data = {**result.document, "simulated": True}
     return Outcome(data=data, human=lambda _terminal: [result.url], result=result.url)
 
