@@ -10,7 +10,7 @@ run:
 
 test:
 	@$(PYTHON) tui/bootstrap.py test
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
 
 check:
 	@$(PYTHON) tui/bootstrap.py check

@@ -104,7 +104,6 @@ class FakeServices:
 
     environment: object = None
 
-
     users_by_id: dict[str, User] = field(default_factory=dict)
     rows_by_key: dict[SessionKey, SessionRow] = field(default_factory=dict)
     items_by_key: dict[SessionKey, list[ChatItem]] = field(default_factory=dict)
