@@ -14,6 +14,7 @@ from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.tmux.panes import Key
 
 POLL_S = 0.05
+ANSWER_SETTLE_S = 10.0
 ANSWER_S = 1.0
 ANSWER_TRIES = 3
 ESCAPE_EVERY_S = 3.0
@@ -158,7 +159,10 @@ class TmuxAgentPane:
         return self._supervisor.ask(act)
 
     def _is_answered(self, asked: Agent, before: list[str]) -> bool:
-        """Whether the state or at least the screen has changed within a moment."""
+        """Whether the state or at least the screen has changed within a moment.
+
+        A screen that changed took the key; the event that says so may be a while behind it.
+        """
 
         def changed() -> bool:
             now = self._store.agents.get(asked.key)
@@ -167,9 +171,12 @@ class TmuxAgentPane:
         if wait_for(changed, deadline_s=ANSWER_S, interval_s=POLL_S, clock=self._clock):
             return True
         pane_id = asked.pane_id
-        return pane_id is not None and before != self._supervisor.ask(
+        if pane_id is None or before == self._supervisor.ask(
             lambda: self._terminal.capture(pane_id)
-        )
+        ):
+            return False
+        wait_for(changed, deadline_s=ANSWER_SETTLE_S, interval_s=POLL_S, clock=self._clock)
+        return True
 
     def _finished_turn(self, prompt: Prompt) -> Turn | None:
         if prompt.receipt in {Receipt.REFUSED, Receipt.UNKNOWN}:
