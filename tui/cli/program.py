@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -40,17 +40,29 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     if "--version" in words:
         return _version(call)
     call.json = False
-    return _guarded(call, list(arguments), wants_document="--json" in words)
+    wants_document = "--json" in words
+    return _guarded(call, lambda: _invoke(call, list(arguments)), wants_document=wants_document)
 
 
-def _guarded(call: Call, arguments: list[str], *, wants_document: bool) -> int:
+def end_with(error: BaseException, environ: Mapping[str, str]) -> int:
+    """Say how the app ended that was opened without a parser; returns the exit code."""
+    call = Call(environ)
+    call.command = "tui"
+
+    def fail() -> Outcome:
+        raise error
+
+    return _guarded(call, fail, wants_document=False)
+
+
+def _guarded(call: Call, act: Callable[[], Outcome], *, wants_document: bool) -> int:
     """Run the verb; every way in which it can end becomes an outcome."""
     from core.errors import BuilderError  # noqa: PLC0415 - not for help
     from tui.cli.outcome import emit, failure, plain_data  # noqa: PLC0415
 
     _watch_sigterm()
     try:
-        outcome = _invoke(call, arguments)
+        outcome = act()
     except click.UsageError as error:
         call.json = call.json or wants_document
         outcome = _usage(error)
