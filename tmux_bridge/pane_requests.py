@@ -18,9 +18,10 @@ import msgspec
 
 from core.errors import BuilderError, ConflictError, ExitCode, NotFoundError, UsageError
 from core.files import read_regular, write_atomically
-from core.models.execution import ExecutionStatus, Json
+from core.models.execution import Json
 from core.models.pane_request import PaneAnswer, PaneRequest
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus
 from core.services.services import Services
 from core.store.store import Store
 

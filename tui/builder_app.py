@@ -19,7 +19,6 @@ from textual.app import App
 from textual.binding import BindingType
 
 from core.errors import BuilderError
-from core.models.session import SessionKey
 from tui.acting import Acting
 from tui.actions import Scope, bindings
 from tui.states import Glyphs
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from textual.screen import Screen
 
+    from core.models.session import SessionKey
     from core.services.services import Services
     from tui.feeds import Changes
     from tui.ports import Attach, PaneView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.models.prompt import PromptKind, Receipt
+from core.models.states import PromptKind, Receipt
 from core.models.transcript import ChatItem, Speaker
 from tui import states
 from tui.plain import Part, clean_line, clip, fit, spread

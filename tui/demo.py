@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.errors import BuilderError
-from core.models.execution import Execution, ExecutionStatus, Json, StepRecord, StepState
-from core.models.prompt import TurnOutcome
+from core.models.execution import Execution, Json, StepRecord
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus, StepState, TurnOutcome
 from core.services.services import Services
 from core.services.sessions import SessionFilter
 from core.services.waiting import failure_of

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from core.models.session import SessionKey
-
 if TYPE_CHECKING:
     from core.models.execution import LogEntry
     from core.models.overview import SessionRow, UserRow
+    from core.models.session import SessionKey
     from core.services.doctor import DoctorReport
     from tui.ports import PaneFrame
     from tui.session_detail import SessionDetail

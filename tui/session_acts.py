@@ -10,11 +10,11 @@ from textual.message import Message
 from textual.widget import Widget
 
 from core.errors import BuilderError
-from core.models.session import SessionKey
 from tui.messages import ActFailed, ActFinished, SessionMade, WishQueued, WishRefused
 from tui.quantities import short_session, size
 
 if TYPE_CHECKING:
+    from core.models.session import SessionKey
     from core.services.services import Services
 
 logger = logging.getLogger(__name__)

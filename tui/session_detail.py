@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from core.models.execution import Execution, ExecutionStatus, StepRecord, StepState
-from core.models.prompt import Prompt, PromptKind, Receipt
+from core.models.execution import Execution, StepRecord
+from core.models.prompt import Prompt
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus, PromptKind, Receipt, StepState
 from core.models.transcript import ChatItem, Speaker
 
 logger = logging.getLogger(__name__)

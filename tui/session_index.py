@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.models.session import SessionKey, SessionState
+from core.models.states import SessionState
 from tui.states import ATTENTION
 
 if TYPE_CHECKING:
     from core.models.overview import SessionRow, UserRow
+    from core.models.session import SessionKey
 
 
 @dataclass(frozen=True, slots=True)

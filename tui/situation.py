@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.models.session import AgentState, SessionState
+from core.models.states import AgentState, SessionState
 
 if TYPE_CHECKING:
     from core.models.overview import SessionRow

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from rich.style import Style
 
-from core.models.execution import StepState
-from core.models.prompt import Receipt
-from core.models.session import SessionState
+from core.models.states import Receipt, SessionState, StepState
 from tui.theme import Ink
 
 

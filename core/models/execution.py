@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus, StepState
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -32,35 +33,6 @@ STEPS = (
     StepName(6, "screenshot", "Photograph the deployed site"),
     StepName(7, "e2e_tests", "Test the deployed site"),
 )
-
-
-class ExecutionStatus(StrEnum):
-    """Where a run stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_over(self) -> bool:
-        return self not in {ExecutionStatus.PENDING, ExecutionStatus.RUNNING}
-
-
-class StepState(StrEnum):
-    """Where a step stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    OK = "ok"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_over(self) -> bool:
-        return self not in {StepState.PENDING, StepState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

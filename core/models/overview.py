@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.models.execution import Execution, StepState
-from core.models.session import Agent, Needs, Session, SessionKey, SessionState
+from core.models.execution import Execution
+from core.models.session import Agent, Session, SessionKey
+from core.models.states import Needs, SessionState, StepState
 from core.models.user import User
 
 

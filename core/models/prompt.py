@@ -4,32 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from core.models.session import SessionKey
-
-
-class PromptKind(StrEnum):
-    """Why a text is typed into a pane."""
-
-    BRIEF = "brief"
-    WISH = "wish"
-    COMMAND = "command"
-
-
-class Receipt(StrEnum):
-    """How far a prompt came; every step but the first is evidence."""
-
-    QUEUED = "queued"
-    BUFFERED = "buffered"
-    TYPED = "typed"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_final(self) -> bool:
-        return self in {Receipt.ACCEPTED, Receipt.REFUSED, Receipt.UNKNOWN}
+from core.models.states import PromptKind, Receipt, TurnOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +32,6 @@ class Prompt:
 NOT_LOGGED_IN = "Claude is not logged in or its key is not valid"
 RATE_LIMITED = "Claude is rate-limited; try again later"
 """How the message of a failed turn begins where the reason has an exit code of its own."""
-
-
-class TurnOutcome(StrEnum):
-    """How a turn ended."""
-
-    FINISHED = "finished"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from core.models.states import AgentState, Needs
 from core.models.user import HostProvider, SiteType
 
 SESSION_ID = re.compile(r"sess_\d{8}_\d{6}")
@@ -48,38 +48,6 @@ class Session:
     """The cloud logins that the session was made with; later settings do not move its site."""
     change: int = 0
     """The store's change counter when this session, its agent or its runs last changed."""
-
-
-class SessionState(StrEnum):
-    """What the list shows; the order of the members is the order of attention."""
-
-    NEEDS_YOU = "needs_you"
-    FAILED = "failed"
-    WORKING = "working"
-    LIVE = "live"
-    IDLE = "idle"
-    PARKED = "parked"
-    ENDED = "ended"
-
-
-class AgentState(StrEnum):
-    """What the Claude process of a session does."""
-
-    ABSENT = "absent"
-    STARTING = "starting"
-    IDLE = "idle"
-    WORKING = "working"
-    NEEDS_YOU = "needs_you"
-    PARKED = "parked"
-    ENDED = "ended"
-
-
-class Needs(StrEnum):
-    """What a waiting Claude waits for."""
-
-    PERMISSION = "permission"
-    QUESTION = "question"
-    LOGIN = "login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from core.models.execution import Execution, ExecutionStatus
+from core.models.execution import Execution
+from core.models.states import ExecutionStatus
 from core.pipeline.engine import Engine, EngineState
 from core.pipeline.runner import StepRunner
 from core.store.store import Store

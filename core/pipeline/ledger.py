@@ -7,14 +7,8 @@ from dataclasses import replace
 
 from core.clock import Clock
 from core.errors import BuilderError, CancelledError
-from core.models.execution import (
-    Execution,
-    ExecutionStatus,
-    Json,
-    LogLevel,
-    StepRecord,
-    StepState,
-)
+from core.models.execution import Execution, Json, LogLevel, StepRecord
+from core.models.states import ExecutionStatus, StepState
 from core.pipeline.step import StepOutcome
 from core.store.store import Store
 

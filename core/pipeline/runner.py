@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core.errors import BuilderError, NotFoundError
-from core.models.execution import Execution, StepRecord, StepState
+from core.models.execution import Execution, StepRecord
 from core.models.session import Session
+from core.models.states import StepState
 from core.paths import DataRoot
 from core.pipeline.attempt import StepAttempt
 from core.pipeline.ledger import Ledger, again

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.errors import BuilderError
-from core.models.execution import Execution, Json, LogLevel, StepState
+from core.models.execution import Execution, Json, LogLevel
 from core.models.session import Session, SessionKey
+from core.models.states import StepState
 from core.paths import DataRoot, SessionPaths
 from core.pipeline.ports import StepPorts
 from core.store.store import Store

@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 
 from core.errors import BuilderError, ConflictError, NeedsYouError, TimedOutError, UsageError
-from core.models.prompt import Prompt, PromptKind, Receipt, Turn
+from core.models.prompt import Prompt, Turn
 from core.models.request import RequestKind
-from core.models.session import AgentState, SessionKey
+from core.models.session import SessionKey
+from core.models.states import AgentState, PromptKind, Receipt
 from core.models.transcript import ChatItem
 from core.services.context import Environment
 from core.services.rows import RowReader

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from core.errors import UsageError
-from core.models.session import SessionState
+from core.models.states import SessionState
 from core.models.user import HostProvider, SiteType
 
 Choice = TypeVar("Choice", bound=StrEnum)

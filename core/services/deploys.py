@@ -14,10 +14,11 @@ from core.errors import (
     TimedOutError,
     UsageError,
 )
-from core.models.execution import TOTAL_STEPS, Execution, Json, StepRecord, StepState
+from core.models.execution import TOTAL_STEPS, Execution, Json, StepRecord
 from core.models.release import Deploy
 from core.models.request import RequestKind
 from core.models.session import Session, SessionKey
+from core.models.states import StepState
 from core.services.context import Environment
 from core.services.waiting import ask_worker, wait_on_store
 from core.store.views import Views

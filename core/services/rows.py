@@ -7,7 +7,8 @@ from datetime import datetime
 from core.errors import NotFoundError
 from core.models.execution import Execution, StepRecord
 from core.models.overview import SessionRow
-from core.models.session import Agent, Needs, Session, SessionKey, SessionState
+from core.models.session import Agent, Session, SessionKey
+from core.models.states import Needs, SessionState
 from core.services.context import Environment
 from core.services.states import reason, run_step, shown_state
 

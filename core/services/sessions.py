@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from core.errors import UsageError
 from core.models.overview import SessionRow
-from core.models.session import Session, SessionKey, SessionState
+from core.models.session import Session, SessionKey
+from core.models.states import SessionState
 from core.models.user import HostProvider, SiteType
 from core.services.choices import host_provider_of, site_type_of
 from core.services.context import Environment

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.models.execution import Execution, ExecutionStatus, StepRecord
+from core.models.execution import Execution, StepRecord
 from core.models.overview import RunStep
-from core.models.session import Agent, AgentState, Session, SessionState
+from core.models.session import Agent, Session
+from core.models.states import AgentState, ExecutionStatus, SessionState
 
 _AT_WORK = frozenset({AgentState.STARTING, AgentState.WORKING})
 _RESTING = {AgentState.PARKED: SessionState.PARKED, AgentState.ENDED: SessionState.ENDED}

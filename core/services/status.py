@@ -7,7 +7,8 @@ from datetime import datetime
 from core.errors import ExitCode, NotFoundError
 from core.models.execution import Execution, Json, LogEntry, LogLevel
 from core.models.overview import SessionRow, UserRow
-from core.models.session import SessionKey, SessionState
+from core.models.session import SessionKey
+from core.models.states import SessionState
 from core.services.context import Environment
 from core.services.rows import RowReader
 from core.store import documents

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.clock import Clock, to_text
-from core.models.session import Agent, AgentState, Needs, SessionKey
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Needs
 from core.store.columns import instant, text
 from core.store.database import Database, Row
 from core.store.sessions import touch

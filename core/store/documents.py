@@ -15,7 +15,6 @@ from core.models.execution import (
     STEPS,
     TOTAL_STEPS,
     Execution,
-    ExecutionStatus,
     Json,
     LogEntry,
     LogLevel,
@@ -24,6 +23,7 @@ from core.models.execution import (
 from core.models.overview import RunStep, SessionRow, UserRow
 from core.models.release import Plan
 from core.models.session import Session
+from core.models.states import ExecutionStatus
 from core.models.user import HostProvider, SiteType, User
 
 Document = dict[str, Json]

@@ -9,16 +9,9 @@ from datetime import datetime
 
 from core.clock import Clock, from_text, to_text
 from core.errors import ConflictError
-from core.models.execution import (
-    STEPS,
-    Execution,
-    ExecutionStatus,
-    Json,
-    StepRecord,
-    StepState,
-    execution_id_for,
-)
+from core.models.execution import STEPS, Execution, Json, StepRecord, execution_id_for
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus, StepState
 from core.store.columns import from_json, instant, text, to_json
 from core.store.database import Database, Row
 from core.store.sessions import touch

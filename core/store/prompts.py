@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.clock import Clock, from_text, to_text
-from core.models.prompt import Prompt, PromptKind, Receipt, Turn, TurnOutcome
+from core.models.prompt import Prompt, Turn
 from core.models.session import SessionKey
+from core.models.states import PromptKind, Receipt, TurnOutcome
 from core.store.columns import instant
 from core.store.database import Database, Row
 from core.store.sessions import touch

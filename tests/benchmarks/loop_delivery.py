@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.errors import BuilderError
-from core.models.prompt import Prompt, Receipt
-from core.models.session import AgentState, SessionKey
+from core.models.prompt import Prompt
+from core.models.session import SessionKey
+from core.models.states import AgentState, Receipt
 from tests.benchmarks.places import new_place
 from tests.benchmarks.rows import Measure, Row, median, percentile, say
 from tests.tmux.agents_bench import Bench, bench_on, main_requests, running

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from core.clock import wait_for
 from core.errors import BuilderError
-from core.models.execution import ExecutionStatus
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus
 from core.paths import runtime_paths
 from core.services.services import Services
 from tests.benchmarks.places import new_place

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from core.models.execution import ExecutionStatus, StepRecord
+from core.models.execution import StepRecord
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus
 from core.services.services import Services
 from tests.benchmarks.places import new_place
 from tests.benchmarks.rows import Figure, Measure, Row, median, say

@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 import pytest
 
 from core.clock import wait_for
-from core.models.execution import Execution, ExecutionStatus, StepRecord, StepState
+from core.models.execution import Execution, StepRecord
 from core.models.release import MARKER_PATH
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus, StepState
 from core.paths import CHECKOUT, DataRoot, RuntimePaths, SessionPaths
 from core.sandbox import has_bubblewrap
 from core.services.services import Services

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core.models.execution import Execution, ExecutionStatus
+from core.models.execution import Execution
+from core.models.states import ExecutionStatus
 from tests.contract.loop_kit import (
     PROGRAM,
     Answer,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.models.execution import ExecutionStatus
+from core.models.states import ExecutionStatus
 from tests.contract.loop_kit import (
     Loop,
     answers,

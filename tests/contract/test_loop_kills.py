@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.models.execution import ExecutionStatus, StepState
-from core.models.session import AgentState, SessionKey
+from core.models.session import SessionKey
+from core.models.states import AgentState, ExecutionStatus, StepState
 from tests.contract.loop_kit import (
     BRIEF,
     Loop,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.models.execution import StepState
 from core.models.session import SessionKey
+from core.models.states import StepState
 from core.paths import CHECKOUT
 from tests.contract.loop_kit import (
     Loop,

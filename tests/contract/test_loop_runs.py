@@ -9,9 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.errors import ConfirmationNeededError, ConflictError
-from core.models.execution import ExecutionStatus, StepState
-from core.models.prompt import TurnOutcome
-from core.models.session import AgentState
+from core.models.states import AgentState, ExecutionStatus, StepState, TurnOutcome
 from tests.contract.loop_kit import (
     BRIEF,
     Loop,

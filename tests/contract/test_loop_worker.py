@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from core.errors import ConflictError
-from core.models.execution import ExecutionStatus
+from core.models.states import ExecutionStatus
 from tests.contract.loop_kit import (
     BRIEF,
     Loop,

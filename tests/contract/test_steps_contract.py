@@ -16,9 +16,16 @@ from core.errors import (
     NotFoundError,
     TimedOutError,
 )
-from core.models.execution import STEPS, Execution, ExecutionStatus, LogLevel, StepState
-from core.models.prompt import PromptKind, Receipt, TurnOutcome
-from core.models.session import Agent, AgentState
+from core.models.execution import STEPS, Execution, LogLevel
+from core.models.session import Agent
+from core.models.states import (
+    AgentState,
+    ExecutionStatus,
+    PromptKind,
+    Receipt,
+    StepState,
+    TurnOutcome,
+)
 from core.pipeline.ports import StepLimits
 from core.pipeline.registry import load_step, load_steps
 from core.pipeline.runner import RunParked

@@ -15,8 +15,9 @@ from core.accounts.sessions import SessionCreator, SessionWish
 from core.accounts.users import UserManager
 from core.clock import SystemClock, wait_for
 from core.errors import MissingProgramError
-from core.models.prompt import Prompt, PromptKind, Receipt, Turn
-from core.models.session import Agent, AgentState, Session, SessionKey
+from core.models.prompt import Prompt, Turn
+from core.models.session import Agent, Session, SessionKey
+from core.models.states import AgentState, PromptKind, Receipt
 from core.models.user import HostProvider, SiteType
 from core.paths import DataRoot, RuntimePaths, SessionPaths, library_folder, runtime_paths
 from core.store.store import Store, open_store

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.models.prompt import PromptKind, Receipt, TurnOutcome
-from core.models.session import AgentState, Needs, SessionKey
+from core.models.session import SessionKey
+from core.models.states import AgentState, Needs, PromptKind, Receipt, TurnOutcome
 from core.paths import DataRoot
 from core.sandbox import has_bubblewrap
 from tests.tmux.agents_bench import Bench, Manner, bench_on, has_claude, main_requests, running

@@ -13,8 +13,7 @@ import pytest
 
 from core.clock import wait_for
 from core.errors import ConflictError, MissingProgramError, NeedsYouError
-from core.models.prompt import PromptKind, Receipt, TurnOutcome
-from core.models.session import AgentState, Needs
+from core.models.states import AgentState, Needs, PromptKind, Receipt, TurnOutcome
 from core.paths import DataRoot
 from core.sandbox import has_bubblewrap
 from tests.tmux.agents_bench import (

@@ -16,8 +16,8 @@ import pytest
 
 from core.clock import SystemClock, wait_for
 from core.errors import MissingProgramError
-from core.models.prompt import TurnOutcome
-from core.models.session import Agent, AgentState, Needs, SessionKey
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Needs, TurnOutcome
 from core.models.transcript import Speaker
 from core.paths import SessionPaths, library_folder
 from core.sandbox import has_bubblewrap

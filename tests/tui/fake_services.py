@@ -10,19 +10,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.errors import BuilderError, NeedsYouError, UsageError
-from core.models.execution import (
-    STEPS,
-    Execution,
-    ExecutionStatus,
-    LogEntry,
-    LogLevel,
-    StepRecord,
-    StepState,
-    execution_id_for,
-)
+from core.models.execution import STEPS, Execution, LogEntry, LogLevel, StepRecord, execution_id_for
 from core.models.overview import RunStep, SessionRow, UserRow
-from core.models.prompt import Prompt, PromptKind, Receipt
-from core.models.session import Agent, AgentState, Needs, Session, SessionKey, SessionState
+from core.models.prompt import Prompt
+from core.models.session import Agent, Session, SessionKey
+from core.models.states import (
+    AgentState,
+    ExecutionStatus,
+    Needs,
+    PromptKind,
+    Receipt,
+    SessionState,
+    StepState,
+)
 from core.models.transcript import ChatItem, Speaker
 from core.models.user import (
     HostProvider,

@@ -11,8 +11,7 @@ import pytest
 from textual.events import Key
 
 from core.models.overview import SessionRow
-from core.models.prompt import Receipt
-from core.models.session import AgentState, SessionState
+from core.models.states import AgentState, Receipt, SessionState
 from core.models.user import HostProvider
 from tests.tui import fake_services
 from tests.tui.app_driver import Driver, running

@@ -14,8 +14,8 @@ import pytest
 from rich.cells import cell_len
 from rich.style import Style
 
-from core.models.prompt import Receipt
-from core.models.session import SessionKey, SessionState
+from core.models.session import SessionKey
+from core.models.states import Receipt, SessionState
 from core.models.transcript import ChatItem, Speaker
 from tests.tui import fake_services
 from tui import quantities, sgr

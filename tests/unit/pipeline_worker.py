@@ -20,9 +20,10 @@ from core.clock import SystemClock
 from core.errors import BuilderError, CancelledError
 from core.models.checks import CheckDocument
 from core.models.execution import Json
-from core.models.prompt import Receipt, Turn, TurnOutcome
+from core.models.prompt import Turn
 from core.models.release import Destroyed, Plan, Published, Release, ReleaseFile, Resource
 from core.models.session import Session, SessionKey
+from core.models.states import Receipt, TurnOutcome
 from core.models.user import HostProvider, SiteType, User, make_user_id
 from core.paths import DataRoot, SessionPaths
 from core.pipeline.admission import Admitter

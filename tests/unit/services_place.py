@@ -9,9 +9,10 @@ from pathlib import Path
 from core.clock import Clock, SystemClock
 from core.config import Settings, load_settings
 from core.files import make_private_folder
-from core.models.execution import ExecutionStatus, LogLevel, StepRecord, StepState
+from core.models.execution import LogLevel, StepRecord
 from core.models.release import Published, Release, ReleaseFile, Resource
-from core.models.session import Agent, AgentState, SessionKey
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, ExecutionStatus, StepState
 from core.models.transcript import ChatItem, Speaker
 from core.paths import DataRoot, RuntimePaths, library_folder
 from core.services.checkup import Probe

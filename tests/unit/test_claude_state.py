@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.models.prompt import TurnOutcome
-from core.models.session import Agent, AgentState, Needs, SessionKey
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Needs, TurnOutcome
 from tmux_bridge.claude.hooks import HookEvent, HookName
 from tmux_bridge.claude.registry import RegistryEntry, RegistryStatus
 from tmux_bridge.claude.state import (

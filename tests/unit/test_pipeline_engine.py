@@ -15,8 +15,7 @@ import pytest
 
 from core.clock import wait_for
 from core.errors import ConflictError, NothingToDeployError, StorageError
-from core.models.execution import ExecutionStatus, StepState
-from core.models.prompt import Receipt
+from core.models.states import ExecutionStatus, Receipt, StepState
 from core.pipeline.engine import DurableEngine, EngineState, database_url, executor_id
 from core.ports.host import PublishRequest
 from tests.unit.pipeline_worker import Rig

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.clock import wait_for
-from core.models.execution import STEPS, ExecutionStatus, StepState
+from core.models.execution import STEPS
+from core.models.states import ExecutionStatus, StepState
 from tests.unit.pipeline_worker import Rig
 
 POINTS = ("before", "in", "after", "checkpoint")

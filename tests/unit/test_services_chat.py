@@ -16,9 +16,10 @@ from core.errors import (
     TimedOutError,
     UsageError,
 )
-from core.models.prompt import Prompt, PromptKind, Receipt, TurnOutcome
+from core.models.prompt import Prompt
 from core.models.request import RequestKind
-from core.models.session import AgentState, Needs, SessionKey
+from core.models.session import SessionKey
+from core.models.states import AgentState, Needs, PromptKind, Receipt, TurnOutcome
 from core.services.changes import ChangeFeed
 from core.store.store import open_store
 from tests.unit.services_place import Place, make_place

@@ -15,9 +15,10 @@ from core.errors import (
     TimedOutError,
     UsageError,
 )
-from core.models.execution import ExecutionStatus, Json, StepState
+from core.models.execution import Json
 from core.models.request import RequestKind
-from core.models.session import AgentState, SessionKey
+from core.models.session import SessionKey
+from core.models.states import AgentState, ExecutionStatus, StepState
 from tests.unit.services_place import Place, make_place
 
 

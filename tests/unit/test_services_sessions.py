@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFoundError, UsageError
-from core.models.execution import ExecutionStatus, StepState
-from core.models.session import Agent, AgentState, Needs, Session, SessionKey, SessionState
+from core.models.session import Agent, Session, SessionKey
+from core.models.states import AgentState, ExecutionStatus, Needs, SessionState, StepState
 from core.models.user import HostProvider, SiteType
 from core.services.sessions import SessionFilter
 from core.services.states import shown_state

@@ -15,7 +15,8 @@ from core.errors import (
     NotFoundError,
     UsageError,
 )
-from core.models.execution import ExecutionStatus, Json, LogLevel
+from core.models.execution import Json, LogLevel
+from core.models.states import ExecutionStatus
 from tests.unit.services_place import Place, make_place
 
 STEP_KEYS = {"n", "name", "description", "state", "started_at", "ms", "tries", "detail", "log"}

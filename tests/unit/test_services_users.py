@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidEmailError, MissingProgramError, NotFoundError, UsageError
-from core.models.execution import ExecutionStatus
+from core.models.states import ExecutionStatus
 from core.models.user import HostProvider, SiteType
 from tests.unit.services_place import Place, make_place
 

@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConflictError, StorageError
-from core.models.execution import ExecutionStatus, LogLevel, StepState
-from core.models.prompt import PromptKind, Receipt, TurnOutcome
+from core.models.execution import LogLevel
 from core.models.request import RequestKind, RequestState
-from core.models.session import AgentState
+from core.models.states import (
+    AgentState,
+    ExecutionStatus,
+    PromptKind,
+    Receipt,
+    StepState,
+    TurnOutcome,
+)
 from core.paths import DataRoot
 from core.store.schema import MIGRATIONS
 from core.store.store import open_store

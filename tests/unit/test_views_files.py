@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import StorageError
-from core.models.execution import ExecutionStatus, LogLevel
+from core.models.execution import LogLevel
 from core.models.session import SessionKey
+from core.models.states import ExecutionStatus
 from core.store.views import LOGS_IN_VIEW, Views
 from tests.unit.services_place import Place, make_place
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 
 from core.errors import BuilderError
-from core.models.prompt import Prompt, PromptKind, Receipt
-from core.models.session import Agent, AgentState, Needs, SessionKey
+from core.models.prompt import Prompt
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Needs, PromptKind, Receipt
 from core.store.store import Store
 from tmux_bridge.agents.sender import PromptSender
 from tmux_bridge.agents.watching import Watched, Watcher

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from core.clock import Clock, wait_for
 from core.errors import CancelledError, ConflictError, NeedsYouError, TimedOutError, UsageError
-from core.models.prompt import Prompt, Receipt, Turn
-from core.models.session import Agent, AgentState, SessionKey
+from core.models.prompt import Prompt, Turn
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Receipt
 from core.store.store import Store
 from tmux_bridge.agents.supervisor import Supervisor
 from tmux_bridge.agents.terminal import Terminal

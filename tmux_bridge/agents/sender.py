@@ -13,8 +13,9 @@ from typing import Protocol
 
 from core.clock import Clock
 from core.files import replace_beneath
-from core.models.prompt import Prompt, PromptKind, Receipt
-from core.models.session import Agent, AgentState
+from core.models.prompt import Prompt
+from core.models.session import Agent
+from core.models.states import AgentState, PromptKind, Receipt
 from core.store.store import Store
 from tmux_bridge.agents.screen import composer_holds, refuses_command
 from tmux_bridge.claude.receipts import escape_for_prompt, needs_file, normalise, plain_text

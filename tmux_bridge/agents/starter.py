@@ -11,7 +11,8 @@ from typing import Protocol
 
 from core.clock import Clock
 from core.errors import NotFoundError
-from core.models.session import Agent, AgentState, Session, SessionKey
+from core.models.session import Agent, Session, SessionKey
+from core.models.states import AgentState
 from core.store.store import Store
 from tmux_bridge.agents.ladder import Rung, rungs
 from tmux_bridge.claude.cli import ClaudeProgram

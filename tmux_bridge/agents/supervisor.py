@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from core.clock import Clock
 from core.errors import BuilderError, ConflictError
-from core.models.prompt import TurnOutcome
-from core.models.session import Agent, AgentState, Needs, SessionKey
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Needs, TurnOutcome
 from core.store.store import Store
 from tmux_bridge.agents.delivery import START_FAILED, Delivery, Step
 from tmux_bridge.agents.mailbox import Mailbox

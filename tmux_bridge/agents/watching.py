@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from core.clock import Clock, wait_for
-from core.models.prompt import NOT_LOGGED_IN, RATE_LIMITED, Prompt, Receipt, TurnOutcome
-from core.models.session import Agent, AgentState, SessionKey
+from core.models.prompt import NOT_LOGGED_IN, RATE_LIMITED, Prompt
+from core.models.session import Agent, SessionKey
+from core.models.states import AgentState, Receipt, TurnOutcome
 from core.store.store import Store
 from tmux_bridge.agents.roster import Life
 from tmux_bridge.agents.screen import composer_is_drawn, last_words

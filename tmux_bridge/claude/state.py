@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.models.prompt import TurnOutcome
-from core.models.session import Agent, AgentState, Needs
+from core.models.session import Agent
+from core.models.states import AgentState, Needs, TurnOutcome
 from tmux_bridge.claude.hooks import HookEvent, HookName
 from tmux_bridge.claude.registry import RegistryEntry, RegistryStatus
 

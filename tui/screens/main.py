@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
 
-from core.models.session import AgentState, SessionKey
+from core.models.states import AgentState
 from tui import messages
 from tui.actions import Scope, bindings
 from tui.plain import clean_line
@@ -30,6 +30,7 @@ from tui.widgets.session_list import SessionList
 
 if TYPE_CHECKING:
     from core.models.overview import SessionRow
+    from core.models.session import SessionKey
     from core.services.services import Services
     from tui.builder_app import Terminal
     from tui.feeds import Changes, StoreFeed

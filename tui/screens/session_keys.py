@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from core.models.user import HostProvider
 from tui.actions import BY_ID
 from tui.quantities import short_session
 from tui.screens.panels import CHAT, PANE, WIDE, Panels
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from tui.session_acts import SessionActs
 
 logger = logging.getLogger(__name__)
+
+LOCAL = "local"
+"""The host provider whose acts need no confirmation."""
 
 
 class SessionKeys(Panels, inherit_bindings=False):
@@ -63,7 +65,7 @@ class SessionKeys(Panels, inherit_bindings=False):
 
     def do_deploy(self) -> None:
         row = self._required()
-        if row.session.host_provider is HostProvider.LOCAL:
+        if row.session.host_provider == LOCAL:
             self.acts.deploy(row.key)
             return
         self._ask(

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from core.errors import BuilderError
-from core.models.session import SessionKey, SessionState
+from core.models.states import SessionState
 from tui.messages import ActFailed
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
     from core.models.overview import SessionRow
+    from core.models.session import SessionKey
     from core.services.services import Services
     from tui.feeds import DetailFeed, PaneFeed
     from tui.ports import PaneView

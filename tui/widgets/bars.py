@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual.strip import Strip
 from textual.widget import Widget
 
-from core.models.session import SessionState
+from core.models.states import SessionState
 from tui import states
 from tui.plain import Part, clean_line, parts_width, segments, spread
 from tui.quantities import short_session, time_of_day

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from core.models.execution import STEPS, ExecutionStatus, StepRecord, StepState
+from core.models.execution import STEPS, StepRecord
 from core.models.session import Session
+from core.models.states import ExecutionStatus, StepState
 from tui import states
 from tui.actions import Scope
 from tui.plain import Part, fit, spread

@@ -8,7 +8,8 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 
-from core.models.session import Agent, AgentState, Needs
+from core.models.session import Agent
+from core.models.states import AgentState, Needs
 from tui.acting import Acting
 from tui.actions import Scope, bindings
 from tui.messages import DigitChosen

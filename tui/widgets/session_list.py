@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.binding import BindingType
 
-from core.models.session import AgentState, SessionKey, SessionState
+from core.models.states import AgentState, SessionState
 from tui import states
 from tui.actions import Scope, bindings
 from tui.messages import SessionHighlighted, SessionOpened
@@ -20,6 +20,7 @@ from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from core.models.overview import SessionRow
+    from core.models.session import SessionKey
 
 _AGE_EVERY_S = 10.0
 _ROOMY = 58

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.errors import NotFoundError, NothingToDeployError
-from core.models.execution import Json, LogLevel, StepState
+from core.models.execution import Json, LogLevel
 from core.models.release import Deploy, Published, Release, Resource
+from core.models.states import StepState
 from core.pipeline.step import RepeatableStep, StepContext, StepOutcome
 from core.pipeline.target import deploy_result
 from core.ports.host import PublishRequest

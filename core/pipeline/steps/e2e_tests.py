@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.errors import AnswerIsNoError
 from core.models.checks import CheckDocument
-from core.models.execution import Json, StepState
+from core.models.execution import Json
+from core.models.states import StepState
 from core.pipeline.step import RepeatableStep, StepContext, StepOutcome
 from core.pipeline.target import deployed
 

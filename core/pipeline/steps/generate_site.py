@@ -20,16 +20,8 @@ from core.errors import (
     TimedOutError,
 )
 from core.models.execution import LogLevel
-from core.models.prompt import (
-    NOT_LOGGED_IN,
-    RATE_LIMITED,
-    Prompt,
-    PromptKind,
-    Receipt,
-    Turn,
-    TurnOutcome,
-)
-from core.models.session import AgentState
+from core.models.prompt import NOT_LOGGED_IN, RATE_LIMITED, Prompt, Turn
+from core.models.states import AgentState, PromptKind, Receipt, TurnOutcome
 from core.pipeline.step import StepContext, StepOutcome
 
 _ASK_S = 0.5

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from core.errors import BuilderError
 from core.models.checks import CheckDocument
-from core.models.execution import Json, StepState
+from core.models.execution import Json
+from core.models.states import StepState
 from core.paths import SessionPaths
 from core.pipeline.step import RepeatableStep, StepContext, StepOutcome
 from core.pipeline.target import deployed

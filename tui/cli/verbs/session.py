@@ -16,7 +16,7 @@ from tui.cli.views import session_lines, session_records
 
 if TYPE_CHECKING:
     from core.models.execution import Json
-    from core.models.session import SessionState
+    from core.models.states import SessionState
     from core.services.sessions import SessionFilter
 
 KILL_TIMEOUT_S = 60.0
