@@ -10,7 +10,7 @@ run:
 
 test:
 	@$(PYTHON) tui/bootstrap.py test
-	$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check:
 	@$(PYTHON) tui/bootstrap.py check
@@ -26,7 +26,6 @@ bench:
 soak:
 	@$(PYTHON) tui/bootstrap.py test
 	@$(BIN)/python -m tests.benchmarks --group loop --full
-	$(BIN)/pytest -m soak
 
 clean:
 	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache

@@ -37,7 +37,8 @@ def run_app(
         The exit code.
     """
     original = prepare_colour()
-    from tui.builder_app import BuilderApp, Terminal  # noqa: PLC0415  # after the environment
+    from tui.builder_app import BuilderApp  # noqa: PLC0415  # after the environment
+    from tui.ports import Terminal  # noqa: PLC0415
 
     app = BuilderApp(
         services,

@@ -9,9 +9,8 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
@@ -32,19 +31,9 @@ if TYPE_CHECKING:
     from core.models.session import SessionKey
     from core.services.services import Services
     from tui.feeds import Changes
-    from tui.ports import Attach, PaneView
+    from tui.ports import Terminal
 
 _LEAVE_WITHIN_S = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terminal:
-    """What the app may use beside the services."""
-
-    pane_view: PaneView | None = None
-    attach: Attach | None = None
-    demo: Callable[[], object] | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class BuilderApp(App[None], Acting, inherit_bindings=False):

@@ -54,3 +54,13 @@ class Attach(Protocol):
         Raises:
             BuilderError: There is nothing to attach to, and what to do about it.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """What the app may use beside the services."""
+
+    pane_view: PaneView | None = None
+    attach: Attach | None = None
+    demo: Callable[[], object] | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 from textual.pilot import Pilot
 
 from tests.tui.fake_services import FakeAttach, FakePane, FakeServices
-from tui.builder_app import BuilderApp, Terminal
+from tui.builder_app import BuilderApp
+from tui.ports import Terminal
 
 if TYPE_CHECKING:
     from core.services.services import Services

@@ -12,7 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from tui.builder_app import BuilderApp, Terminal
+from tui.builder_app import BuilderApp
+from tui.ports import Terminal
 from tui.wiring import build_services
 
 SIZE = (132, 38)

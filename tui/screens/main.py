@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from core.models.overview import SessionRow
     from core.models.session import SessionKey
     from core.services.services import Services
-    from tui.builder_app import Terminal
     from tui.feeds import Changes, StoreFeed
+    from tui.ports import Terminal
     from tui.screens.parts import Parts
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 15

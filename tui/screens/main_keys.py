@@ -17,8 +17,8 @@ from tui.widgets.filter_box import FilterBox
 
 if TYPE_CHECKING:
     from core.models.session import SessionKey
-    from tui.builder_app import BuilderApp, Terminal
-    from tui.ports import Attach
+    from tui.builder_app import BuilderApp
+    from tui.ports import Attach, Terminal
     from tui.screens.shown_session import ShownSession
 
 logger = logging.getLogger(__name__)

@@ -54,6 +54,9 @@ class SessionKeys(Panels, inherit_bindings=False):
     def do_write(self) -> None:
         self.focus_message()
 
+    def do_write_here(self) -> None:
+        self.focus_message()
+
     def do_pane(self) -> None:
         if self.is_visible(PANE) and self.app.size.width < WIDE:
             self.focus_panel(CHAT)
