@@ -25,6 +25,7 @@ _LOOK_EVERY_S = 1.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the parent is gone, the idle time is over or a signal comes."""
     options = _options(argv)
+    born = _birth(options.parent_pid)  # before anyone is told that we serve
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
@@ -39,15 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"{model.start()}\n")
     sys.stdout.flush()
-    _serve(model, options, ended)
+    _serve(model, options, born, ended)
     model.stop()
     return 0
 
 
-def _serve(model: ScriptedModel, options: argparse.Namespace, ended: threading.Event) -> None:
-    born = _birth(options.parent_pid)
+def _serve(
+    model: ScriptedModel, options: argparse.Namespace, born: str | None, ended: threading.Event
+) -> None:
     while not ended.wait(_LOOK_EVERY_S):
-        if options.parent_pid and _birth(options.parent_pid) != born:
+        if options.parent_pid and (born is None or _birth(options.parent_pid) != born):
             return
         if time.monotonic() - model.last_request > options.idle_s:
             return
