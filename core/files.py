@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from core.errors import StorageError
+from core.paths import CHECKOUT, DataRoot
 
 
 def make_private_folder(path: Path) -> None:
@@ -36,6 +37,21 @@ def make_private_folder(path: Path) -> None:
             f"The folder {path} can be read by others ({stat.S_IMODE(info.st_mode):04o}).",
             remedy=f"chmod 700 {path}",
         )
+
+
+def make_private_root(root: DataRoot) -> None:
+    """Make a data root private.
+
+    A checkout's own `users/` comes from git readable by others; it is closed before the first
+    user's data is in it. Another folder that others may read is refused: somebody chose that.
+
+    Raises:
+        StorageError: As for `make_private_folder`.
+    """
+    is_own = root.path == CHECKOUT / "users" and not root.store.exists()
+    if is_own and root.path.is_dir() and root.path.stat().st_uid == os.getuid():
+        root.path.chmod(0o700)
+    make_private_root(root)
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:

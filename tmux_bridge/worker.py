@@ -22,7 +22,7 @@ from pathlib import Path
 from core.clock import SystemClock
 from core.config import Settings, load_settings
 from core.errors import BuilderError, ExitCode
-from core.files import make_private_folder
+from core.files import make_private_root
 from core.paths import DataRoot, RuntimePaths, data_root, runtime_paths
 from core.store.store import open_store
 from tmux_bridge.launcher import FileLock, prepare_runtime
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = data_root(options.data_dir, os.environ)
     runtime = runtime_paths(root, os.environ)
     try:
-        make_private_folder(root.path)
+        make_private_root(root)
         prepare_runtime(runtime)
         lock = FileLock(runtime.worker_lock)
         if not lock.acquire():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.clock import SystemClock
 from core.config import load_settings
-from core.files import make_private_folder
+from core.files import make_private_root
 from core.paths import DataRoot, data_root, library_folder, runtime_paths
 from core.services.checkup import CheckState, Finding, Probe
 from core.services.context import Environment
@@ -37,7 +37,7 @@ def build_services(
     """
     environ = os.environ if environ is None else environ
     root = data_root(data_dir, environ)
-    make_private_folder(root.path)
+    make_private_root(root)
     runtime = runtime_paths(root, environ)
     settings = load_settings(environ=environ, config_file=config_file, untrusted=root.path)
     clock = SystemClock()

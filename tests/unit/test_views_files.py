@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from core import files
 from core.errors import StorageError
 from core.models.execution import LogLevel
 from core.models.session import SessionKey
 from core.models.states import ExecutionStatus
+from core.paths import DataRoot
 from core.store.views import LOGS_IN_VIEW, Views
 from tests.unit.services_place import Place, make_place
 
@@ -194,3 +196,18 @@ def test_config_follows_a_deploy_and_a_destroy(place: Place) -> None:
     place.views.session(key)
     config = json.loads(place.root.session(key.user_id, key.session_id).config.read_text())
     assert config["url"] is None
+
+
+def test_a_fresh_checkouts_own_users_folder_is_closed_and_any_other_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "users"
+    other = tmp_path / "elsewhere"
+    for folder in (own, other):
+        folder.mkdir()
+        folder.chmod(0o755)
+    monkeypatch.setattr(files, "CHECKOUT", tmp_path)
+    files.make_private_root(DataRoot(own))
+    assert own.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(StorageError, match="can be read by others"):
+        files.make_private_root(DataRoot(other))
