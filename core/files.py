@@ -51,7 +51,7 @@ def make_private_root(root: DataRoot) -> None:
     is_own = root.path == CHECKOUT / "users" and not root.store.exists()
     if is_own and root.path.is_dir() and root.path.stat().st_uid == os.getuid():
         root.path.chmod(0o700)
-    make_private_root(root)
+    make_private_folder(root.path)
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
