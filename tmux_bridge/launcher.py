@@ -17,7 +17,8 @@ from core.files import make_private_folder
 from core.paths import DataRoot, RuntimePaths
 
 SOCKET_PATH_LIMIT = 107
-START_DEADLINE_S = 15.0
+START_DEADLINE_S = 60.0
+"""A first start reads half a gigabyte from a cold disk; one that fails is noticed at once."""
 FAILURES_LIMIT = 2
 """So many workers in a row that cannot work: the next would not either."""
 
