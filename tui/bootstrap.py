@@ -134,7 +134,7 @@ def prepare_chromium(*, required: bool) -> None:
         return
     try:
         if required:
-            install_packages(["chromium"])
+            install_packages(["chromium", "fonts-liberation"])
             return
     except (MissingError, subprocess.CalledProcessError):
         pass
