@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 import tempfile
@@ -106,6 +107,15 @@ def read_regular(folder: Path, name: str, *, limit: int) -> bytes | None:
     with os.fdopen(handle, "rb") as stream:
         content = stream.read(limit + 1)
     return content if len(content) <= limit else None
+
+
+def try_lock(handle: int) -> bool:
+    """Take the exclusive lock of an open file without waiting; whether it is ours."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def open_beneath(folder: Path, name: str) -> int:

@@ -10,7 +10,6 @@ gets it knows that no earlier writer lives, and may remove what a killed one lef
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -25,7 +24,7 @@ from typing import IO
 
 from core.clock import wait_for
 from core.errors import ConflictError, StorageError
-from core.files import make_private_folder
+from core.files import make_private_folder, try_lock
 from core.publish.git_process import TIMEOUT_S, damaged, run_git, start_git
 
 LOCK_DEADLINE_S = 60.0
@@ -63,7 +62,7 @@ class ReleaseRepository:
         make_private_folder(self.folder.parent)
         lock = self.folder.with_name(f"{self.folder.name}.lock")
         with _opened(lock) as handle:
-            if not wait_for(lambda: _locked(handle), deadline_s=LOCK_DEADLINE_S):
+            if not wait_for(lambda: try_lock(handle), deadline_s=LOCK_DEADLINE_S):
                 raise ConflictError(
                     f"Another deploy has been writing {self.folder} for {LOCK_DEADLINE_S:.0f} s.",
                     remedy="Wait for it to end, then deploy again.",
@@ -208,11 +207,3 @@ def _opened(lock: Path) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

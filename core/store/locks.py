@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from core.clock import wait_for
 from core.errors import StorageError
+from core.files import try_lock
 
 DEADLINE_S = 60.0
 INTERVAL_S = 0.004
@@ -43,18 +43,10 @@ def _held(path: Path, flags: int) -> Iterator[int]:
             remedy="Check free space and rights of the data root, then run it again.",
         ) from error
     try:
-        if not wait_for(lambda: _try_lock(handle), deadline_s=DEADLINE_S, interval_s=INTERVAL_S):
+        if not wait_for(lambda: try_lock(handle), deadline_s=DEADLINE_S, interval_s=INTERVAL_S):
             raise StorageError(
                 f"Another process holds {path} and does not let go.", remedy=f"fuser {path}"
             )
         yield handle
     finally:
         os.close(handle)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -7,7 +7,6 @@ Without it the CLI asks first-run questions that nobody answers. Every CLI proce
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import subprocess
@@ -18,7 +17,7 @@ import msgspec
 
 from core.clock import wait_for
 from core.errors import ConflictError, MissingProgramError, StorageError
-from core.files import make_private_folder, read_regular, write_atomically
+from core.files import make_private_folder, read_regular, try_lock, write_atomically
 from core.models.execution import Json
 from tmux_bridge.claude.cli import TESTED_VERSION
 
@@ -126,7 +125,7 @@ def _locked(config: Path) -> Iterator[None]:
     path = config.with_name(f".{config.name}.lock")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        if not wait_for(lambda: _try_lock(handle), deadline_s=10):
+        if not wait_for(lambda: try_lock(handle), deadline_s=10):
             raise ConflictError(
                 f"Another process is preparing {config} for more than 10 s.",
                 remedy="Run it again in a moment.",
@@ -134,14 +133,6 @@ def _locked(config: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(config: Path) -> dict[str, Json]:

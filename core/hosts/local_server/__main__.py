@@ -7,7 +7,6 @@ at once.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
 import os
 import resource
@@ -16,6 +15,7 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from core.files import try_lock
 from core.paths import DataRoot, RuntimePaths
 
 LARGEST_LOG_BYTES = 2 * 1024 * 1024
@@ -29,7 +29,7 @@ def main() -> int:
     runtime = RuntimePaths(arguments.runtime)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(runtime.host_lock, flags, 0o600)
-    if not _locked(lock):
+    if not try_lock(lock):
         return 0
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -55,14 +55,6 @@ def _is_parent_after_fork() -> bool:
         return True
     os.setsid()
     return False
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class _Facts(logging.Formatter):

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ import msgspec
 
 from core.clock import wait_for
 from core.errors import ConflictError, StorageError
-from core.files import make_private_folder, write_atomically
+from core.files import make_private_folder, try_lock, write_atomically
 from core.models.release import Release, ReleaseFile
 from core.models.session import SESSION_ID, SessionKey
 from core.models.user import SiteType
@@ -91,7 +90,7 @@ class SiteFolder:
         self.make()
         handle = os.open(self.root / "publish.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            if not wait_for(lambda: _locked(handle), deadline_s=LOCK_DEADLINE_S):
+            if not wait_for(lambda: try_lock(handle), deadline_s=LOCK_DEADLINE_S):
                 raise ConflictError(
                     f"Another publish of {self.key.session_id} is still going on.",
                     remedy="Wait for it to end, then deploy again.",
@@ -256,14 +255,6 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _cannot(path: Path, error: OSError) -> StorageError:

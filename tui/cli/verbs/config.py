@@ -55,11 +55,11 @@ def get(call: Call, *, key: str) -> Outcome:
 def set_value(call: Call, *, key: str, value: str) -> Outcome:
     """Into the account's file, or the one that `--config` names."""
     from core.config import checked  # noqa: PLC0415 - not for help
-    from tui.cli.settings_file import change  # noqa: PLC0415
+    from core.settings_file import set_setting  # noqa: PLC0415
 
     wanted = checked(key, value, "config set")
     file = _file(call)
-    change(file, key, wanted)
+    set_setting(file, key, value)
     return Outcome(
         data={"key": key, "value": _json(_masked(wanted)), "origin": str(file)},
         human=lambda _terminal: [f"{key} = {_text(_masked(wanted))}  ({file})"],
