@@ -85,12 +85,14 @@ def followed(call: Call, execution: Execution, *, wait: bool) -> Outcome:
     from core.errors import TimedOutError  # noqa: PLC0415 - not for help
 
     execution_id = execution.execution_id
-    call.say(f"run {execution.run} queued: {execution_id}")
+    queued = f"run {execution.run} queued: {execution_id}"
     if not wait:
+        call.say(queued)
         data = call.services.status.deploy_document(execution_id)
         return Outcome(data=data, human=lambda _terminal: [execution_id], result=execution_id)
     sentence = f"The run goes on: tmux-builder status {execution_id} --watch."
     with background_work(call, sentence):
+        call.say(queued)
         try:
             call.services.deploys.wait(
                 execution_id, call.timeout_s(FOLLOW_TIMEOUT_S), StepLines(call, call.say)
