@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.clock import wait_for
+from core.hosts.local_server.layout import SiteFolder
+from core.models.session import SessionKey
 from core.paths import DataRoot, runtime_paths
 from tests.unit.cli_program import call, in_terminal, new_session
 from tmux_bridge.launcher import holder
@@ -67,13 +69,15 @@ def test_deploy_change_roll_back_and_destroy(place: DataRoot, page: Path) -> Non
 
 
 def test_no_wait_prints_the_run_and_a_second_one_is_busy(place: DataRoot, page: Path) -> None:
-    queued = call("deploy", "-", "--no-wait")
-    assert queued.code == 0
-    execution_id = queued.out.strip()
-    second = call("deploy", "-", "--json")
-    assert (second.code, second.document["error"]["code"]) == (5, "busy")
-    late = call("status", execution_id, "--watch", "--timeout", "0.001", "--json")
-    assert (late.code, late.document["error"]["code"]) == (7, "timed_out")
+    user_id, session_id = place.find_session(page) or ("", "")
+    with SiteFolder(place, SessionKey(user_id, session_id)).publishing():
+        queued = call("deploy", "-", "--no-wait")
+        assert queued.code == 0
+        execution_id = queued.out.strip()
+        second = call("deploy", "-", "--json")
+        assert (second.code, second.document["error"]["code"]) == (5, "busy")
+        late = call("status", execution_id, "--watch", "--timeout", "0.001", "--json")
+        assert (late.code, late.document["error"]["code"]) == (7, "timed_out")
     ended = call("status", execution_id, "--watch", "--json").document
     assert (ended["exit"], ended["data"]["status"]) == (0, "completed")
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.errors import ConfirmationNeededError, ConflictError
+from core.hosts.local_server.layout import SiteFolder
 from core.models.states import AgentState, ExecutionStatus, StepState, TurnOutcome
 from tests.contract.loop_kit import (
     BRIEF,
@@ -139,7 +140,10 @@ def test_destroy_asks_for_the_name_and_frees_the_port(loop: Loop) -> None:
 def test_two_deploys_at_once_become_one_run_and_one_conflict(loop: Loop) -> None:
     key = loop.session()
     loop.put_page(key)
-    calls = [loop.spawn("deploy", key.session_id, "--to", "5", "--json") for _ in range(2)]
+    # Whoever comes first cannot end before the other one has asked.
+    with SiteFolder(loop.root, key).publishing():
+        calls = [loop.spawn("deploy", key.session_id, "--to", "5", "--json") for _ in range(2)]
+        loop.until(lambda: any(call.poll() is not None for call in calls), "one refusal")
     ends = sorted(call.wait(60) for call in calls)
     assert ends == [0, 5], [call.communicate() for call in calls]
     assert len(loop.services.deploys.deploys(key)) == 1

@@ -40,8 +40,9 @@ def drop(folder: Path, content: object = STOP, *, called: str | None = None) -> 
 
 
 def test_events_come_oldest_first_and_go_when_consumed(tmp_path: Path) -> None:
+    now = time.time_ns()
     for offset in (3, 1, 2):
-        drop(tmp_path, {**STOP, "prompt_id": str(offset)}, called=name(offset * 1_000_000))
+        drop(tmp_path, {**STOP, "prompt_id": str(offset)}, called=f"{now + offset}-12.json")
     inbox = HookInbox(tmp_path)
     events = inbox.pending()
     assert [event.prompt_id for event in events] == ["1", "2", "3"]
