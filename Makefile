@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 GROUP ?= loop
 
-.PHONY: run test check bench soak clean
+.PHONY: run test test-faults check bench soak clean
 
 run:
 	@$(PYTHON) tui/bootstrap.py run
@@ -11,6 +11,10 @@ run:
 test:
 	@$(PYTHON) tui/bootstrap.py test
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-faults:
+	@$(PYTHON) tui/bootstrap.py test
+	$(BIN)/pytest -n 2 --dist worksteal -m faults
 
 check:
 	@$(PYTHON) tui/bootstrap.py check

@@ -80,6 +80,11 @@ class Settings:
         return cast("str | Mapping[str, str]", self.values["azure.cloud"])
 
     @property
+    def azure_cdn(self) -> str:
+        """`frontdoor`, or `none`: the storage account's own web endpoint."""
+        return self.text("azure.cdn")
+
+    @property
     def store_url(self) -> str | None:
         return cast("str | None", self.values["store.url"])
 
@@ -241,6 +246,8 @@ _SETTINGS = (
         key="azure.cloud", default="public",
         need="public, usgov, china or a table with arm, blob, authority, ca", check=_cloud,
     ),
+    Setting(key="azure.cdn", default="frontdoor", need="frontdoor or none",
+            check=_choice("frontdoor", "none")),
     Setting(key="store.url", default=None, need="postgresql://...", check=_store_url),
     Setting(key="claude.command", default="claude", need="a program", check=_word),
     Setting(

@@ -134,6 +134,12 @@ class TimedOutError(BuilderError):
     retryable = True
 
 
+class CloudUnreachableError(TimedOutError):
+    """A cloud did not answer, or answered with a fault of its own; running it again goes on."""
+
+    code = "cloud_unreachable"
+
+
 class MissingProgramError(BuilderError):
     """Something the computer should have is not there or too old."""
 
@@ -182,3 +188,20 @@ class CancelledError(BuilderError):
 
     code = "cancelled"
     exit_code = ExitCode.ANSWER_IS_NO
+
+
+def class_of(
+    exit_code: int | None, otherwise: type[BuilderError] = BuilderError
+) -> type[BuilderError]:
+    """The first class of the tree, from its root down, that ends with this code.
+
+    Args:
+        otherwise: The class where no code was recorded, or none of the tree's.
+    """
+    level: list[type[BuilderError]] = [BuilderError]
+    while level:
+        for kind in level:
+            if kind.exit_code == exit_code:
+                return kind
+        level = [deeper for kind in level for deeper in kind.__subclasses__()]
+    return otherwise

@@ -166,6 +166,10 @@ class DataRoot:
             repository=user / "releases" / f"{session_id}.git",
         )
 
+    def variables(self, user_id: str, session_id: str) -> Path:
+        """The variables of a local dynamic site's program, where no pane can reach."""
+        return self.user(user_id) / "secrets" / f"{session_id}.json"
+
     def find_session(self, folder: Path) -> tuple[str, str] | None:
         """The (user_id, session_id) whose folder is `folder` or holds it; None outside of all."""
         try:

@@ -20,6 +20,19 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PINNED = CHECKOUT / ".tools" / "node_modules" / ".bin"
 FOREIGN = ("ANTHROPIC_", "CLAUDE", "AWS_", "AZURE_", "TMUX", "XDG_", "TMUX_BUILDER_", "GIT_")
 
+ASKED_FOR = ("faults", "live")
+"""Markers of tests that run only where `-m` names them."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what nobody asked for, so that a plain run is quick and costs nothing."""
+    asked = str(config.getoption("markexpr", default=""))
+    hidden = [name for name in ASKED_FOR if name not in asked]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in hidden)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
 
 @pytest.fixture(autouse=True)
 def own_account(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

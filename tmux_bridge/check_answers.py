@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.errors import AnswerIsNoError, MissingProgramError
+from core.errors import AnswerIsNoError, MissingProgramError, NothingToDeployError
 from core.models.checks import CheckDocument
 from core.models.execution import Json
+from core.models.session import Session
 
 Answer = dict[str, Json]
 
@@ -81,3 +82,11 @@ def _relative(path: Json, root: Path) -> str | None:
         return None
     found = Path(path)
     return str(found.relative_to(root)) if found.is_relative_to(root) else str(found)
+
+
+def nothing_deployed(session: Session) -> NothingToDeployError:
+    return NothingToDeployError(
+        f"{session.key.session_id} was never deployed, so nothing answers yet.",
+        remedy=f"tmux-builder deploy {session.key.session_id}",
+        code="not_deployed",
+    )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import cast
 
 from core.checks.e2e import E2eOptions
 from core.checks.health import HealthOptions
 from core.checks.screenshot import ScreenshotOptions
-from core.errors import BuilderError, NotFoundError, NothingToDeployError
+from core.errors import BuilderError, NotFoundError
+from core.handover import Handover
 from core.models.execution import Json
 from core.models.request import Request, RequestKind
 from core.models.session import Session
@@ -20,11 +21,21 @@ from core.ports.agent import AgentPane
 from core.ports.host import Host
 from core.store.store import Store
 from core.store.views import Views
-from tmux_bridge.check_answers import check_answer, screenshot_answer, test_answer
+from tmux_bridge.check_answers import (
+    check_answer,
+    nothing_deployed,
+    screenshot_answer,
+    test_answer,
+)
+from tmux_bridge.host_requests import HostRequests
 from tmux_bridge.worker_checks import BrowserChecks
 
 READY_S = 45.0
 THREADS = 4
+SLOW_THREADS = 4
+GRACE_S = 3.0
+SLOW = frozenset({RequestKind.DESTROY})
+"""A cloud may take half an hour for these; a look at another site does not wait behind them."""
 
 Answer = Mapping[str, Json]
 logger = logging.getLogger(__name__)
@@ -39,6 +50,7 @@ class HandlerParts:
     agent: AgentPane
     checks: BrowserChecks
     hosts: Callable[[Session], Host]
+    handover: Handover
 
 
 class RequestHandlers:
@@ -46,7 +58,10 @@ class RequestHandlers:
 
     def __init__(self, parts: HandlerParts) -> None:
         self._parts = parts
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._quick = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="slow-request")
+        self._in_work: set[Future[None]] = set()
+        host = HostRequests(parts.store, parts.views, parts.hosts, parts.handover)
         self._handlers: dict[RequestKind, Callable[[Request, Session], Answer]] = {
             RequestKind.START: self._start,
             RequestKind.INTERRUPT: self._interrupt,
@@ -55,24 +70,39 @@ class RequestHandlers:
             RequestKind.CHECK: self._check,
             RequestKind.SCREENSHOT: self._screenshot,
             RequestKind.TEST: self._test,
-            RequestKind.DESTROY: self._destroy,
-            RequestKind.SERVE: self._serve,
+            RequestKind.DESTROY: host.destroy,
+            RequestKind.SERVE: host.serve,
+            RequestKind.DRIFT: host.drift,
+            RequestKind.APP_LOG: host.app_log,
+            RequestKind.VARIABLES: host.variables,
+            RequestKind.SET_VARIABLE: host.set_variable,
+            RequestKind.UNSET_VARIABLE: host.unset_variable,
         }
 
     def tick(self) -> None:
         """Start whatever is queued."""
         for request in self._parts.store.requests.queued():
             if self._parts.store.requests.take(request.request_id):
-                self._pool.submit(self._handle, request)
+                pool = self._slow if request.kind in SLOW else self._quick
+                work = pool.submit(self._handle, request)
+                self._in_work.add(work)
+                work.add_done_callback(self._in_work.discard)
 
     def fail_leftovers(self) -> None:
-        """Answer what a dead worker had taken."""
-        self._parts.store.requests.fail_taken(
-            "The worker ended while it did this.", "Run the command again."
+        """Go on with what a dead worker had begun and can be begun again; answer the rest."""
+        requests = self._parts.store.requests
+        requests.queue_again()
+        requests.fail_taken("The worker ended while it did this.", "Run the command again.")
+        self._parts.handover.clear(
+            {str(request.payload.get("value_file")) for request in requests.queued()}
         )
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def close(self) -> bool:
+        """Take nothing new; whether everything ended, which a cloud's slow deletion does not."""
+        for pool in (self._quick, self._slow):
+            pool.shutdown(wait=False, cancel_futures=True)
+        left = tuple(self._in_work)
+        return not wait(left, timeout=GRACE_S).not_done
 
     def perform(self, request: Request) -> Answer:
         """Do it now, on this thread.
@@ -93,8 +123,11 @@ class RequestHandlers:
             answer = self.perform(request)
         except BuilderError as error:
             self._parts.store.requests.fail(request.request_id, error)
-        except Exception:
-            logger.exception("request failed", extra={"kind": request.kind})
+        except Exception as error:
+            # What fails on a secret may repeat it, so that its trace is not written anywhere.
+            trace = None if request.kind is RequestKind.SET_VARIABLE else error
+            facts = {"kind": request.kind, "error": type(error).__name__}
+            logger.exception("request failed", exc_info=trace, extra=facts)
             sorry = BuilderError(
                 f"The worker failed at {request.kind}.", remedy="See the worker's log file."
             )
@@ -157,26 +190,6 @@ class RequestHandlers:
         )
         return test_answer(document, self._paths(session).root)
 
-    def _destroy(self, request: Request, session: Session) -> Answer:
-        destroyed = self._parts.hosts(session).destroy(request.key)
-        if not destroyed.left:
-            self._parts.store.sessions.set_destroyed(request.key)
-            self._parts.views.session(request.key)
-        return {
-            "deleted": [{"kind": one.kind, "id": one.resource_id} for one in destroyed.deleted],
-            "left": [
-                {"kind": one.kind, "id": one.resource_id, "reason": reason}
-                for one, reason in destroyed.left
-            ],
-        }
-
-    def _serve(self, request: Request, session: Session) -> Answer:
-        url = self._parts.hosts(session).ensure_served(session)
-        if url is None:
-            raise _nothing_deployed(session)
-        fresh = self._parts.store.sessions.get(request.key)
-        return {"url": url, "port": fresh.port if fresh else None}
-
     def _served_release(self, session: Session) -> str | None:
         deploys = self._parts.store.releases.deploys(session.key)
         return deploys[0].release_id if deploys else None
@@ -191,13 +204,5 @@ def _never() -> bool:
 
 def _url(session: Session) -> str:
     if session.url is None:
-        raise _nothing_deployed(session)
+        raise nothing_deployed(session)
     return session.url
-
-
-def _nothing_deployed(session: Session) -> NothingToDeployError:
-    return NothingToDeployError(
-        f"{session.key.session_id} was never deployed, so nothing answers yet.",
-        remedy=f"tmux-builder deploy {session.key.session_id}",
-        code="not_deployed",
-    )

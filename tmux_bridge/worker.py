@@ -100,6 +100,7 @@ class Worker:
                 version = newest
                 parts.tick()
             parts.listen_to_panes()
+            parts.rest()
             if not self._root.store.exists():
                 logger.warning("the data root is gone, so the worker ends")
                 return

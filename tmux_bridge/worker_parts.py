@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from core.checks.browser import Browser
 from core.clock import Clock, SystemClock
 from core.config import Settings
 from core.errors import BuilderError
+from core.handover import Handover
 from core.hosts.environment import HostEnvironment
 from core.hosts.registry import find_host
 from core.injection.brief import first_prompt
@@ -49,6 +51,8 @@ from tmux_bridge.worker_checks import BrowserChecks
 from tmux_bridge.worker_releases import RepositoryReleases
 
 STOP_DEADLINE_S = 10.0
+REST_AFTER_S = 20.0
+"""So long after the last run the engine is let go: the next run begins some 50 ms later."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +76,7 @@ class WorkerParts:
         self._simulation = simulation
         self._panes = panes
         self._running = 0
+        self._idle_since = time.monotonic()
 
     def start(self) -> None:
         """Panes first, the engine last: its recovery begins at once."""
@@ -92,6 +97,15 @@ class WorkerParts:
         """A pane asks by a file, which changes nothing in the store: look at every turn."""
         self._panes.tick()
 
+    def rest(self) -> None:
+        """Let the engine go where nothing has run for a while; on a thread: nobody waits for it."""
+        now = time.monotonic()
+        if self.is_busy():
+            self._idle_since = now
+        elif now - self._idle_since >= REST_AFTER_S and not self._engine.is_resting:
+            self._idle_since = now
+            threading.Thread(target=self._rest_engine, name="engine-rest", daemon=True).start()
+
     def is_busy(self) -> bool:
         return self._running > 0
 
@@ -101,15 +115,25 @@ class WorkerParts:
         Returns:
             Whether every step left in time; threads of one that did not outlive a normal exit.
         """
-        self._requests.close()
         self._panes.close()
         left = self._engine.shutdown(STOP_DEADLINE_S)
+        left = self._requests.close() and left
         self._supervisor.stop()
         self._browser.close()
         self._simulation.stop()
         if not left:
             logger.warning("a step did not leave in time; it is resumed at the next start")
         return left
+
+    def _rest_engine(self) -> None:
+        try:
+            self._engine.rest()
+            if self._engine.is_resting:
+                logger.info("engine rests")
+        except BuilderError as error:
+            logger.warning("engine does not rest", extra={"why": error.message})
+        except Exception:
+            logger.exception("engine does not rest")
 
     def _mend(self) -> None:
         """Stale views are rewritten and deployed local sites are brought back up."""
@@ -151,7 +175,7 @@ def build_parts(
     hosts = Hosts(
         HostEnvironment(
             root=root, runtime=runtime, store=store, clock=clock, python=Path(sys.executable),
-            isolation=isolation,
+            settings=settings, environ=dict(os.environ),
         )
     )  # fmt: skip
     simulation = Simulation(store, runtime)
@@ -172,7 +196,10 @@ def build_parts(
         store=store, views=views, supervisor=supervisor, browser=browser, engine=engine,
         admitter=Admitter(store=store, engine=engine, runner=runner, limit=settings.runs),
         requests=RequestHandlers(
-            HandlerParts(store=store, views=views, agent=agent, checks=checks, hosts=hosts.of)
+            HandlerParts(
+                store=store, views=views, agent=agent, checks=checks, hosts=hosts.of,
+                handover=Handover(runtime.secrets),
+            )
         ),
         hosts=hosts,
         simulation=simulation,

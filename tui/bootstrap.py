@@ -21,6 +21,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 VENV = CHECKOUT / ".venv"
 TOOLS = CHECKOUT / ".tools"
 CLAUDE_PACKAGE = "@anthropic-ai/claude-code@2.1.330"
+AZURITE_PACKAGE = "azurite@3.35.0"
+AZURITE = TOOLS / "node_modules" / "azurite" / "package.json"
 PINNED_CLAUDE = TOOLS / "node_modules" / ".bin" / "claude"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EXIT_MISSING = 8
@@ -56,6 +58,8 @@ def prepare(purpose: str) -> None:
     if purpose != "check":
         prepare_programs()
         prepare_claude(pinned=purpose == "test")
+    if purpose == "test":
+        prepare_azurite()
     prepare_environment(with_development=purpose != "run")
     if purpose != "check":
         prepare_chromium(required=purpose == "test")
@@ -104,6 +108,17 @@ def prepare_claude(*, pinned: bool) -> None:
         run(["node", "install.cjs"], folder=package)
     if not works([str(PINNED_CLAUDE), "--version"]):
         raise MissingError(f"The Claude CLI does not start.\nfix: npm install -g {CLAUDE_PACKAGE}")
+
+
+def prepare_azurite() -> None:
+    """Microsoft's emulator of blob storage, which the tests of the Azure hosts publish to."""
+    if AZURITE.exists():
+        return
+    if shutil.which("npm") is None:
+        install_packages(["npm"])
+    TOOLS.mkdir(exist_ok=True)
+    say(f"installing the storage emulator ({AZURITE_PACKAGE}) into {TOOLS.name}/")
+    run(["npm", "install", "--no-fund", "--no-audit", "--prefix", str(TOOLS), AZURITE_PACKAGE])
 
 
 def prepare_environment(*, with_development: bool) -> None:

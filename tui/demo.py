@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.errors import BuilderError
 from core.models.execution import Execution, Json, StepRecord
 from core.models.session import SessionKey
-from core.models.states import ExecutionStatus, StepState, TurnOutcome
+from core.models.states import ExecutionStatus, ModelSpeed, StepState, TurnOutcome
 from core.services.services import Services
 from core.services.sessions import SessionFilter
 from core.services.waiting import failure_of
@@ -39,12 +39,13 @@ class Demo:
         self._say = on_progress
         self._seen: dict[int, StepState] = {}
 
-    def run(self, *, keep: bool, port: int | None) -> DemoResult:
+    def run(self, *, keep: bool, port: int | None, speed: ModelSpeed) -> DemoResult:
         """Two runs and one wish; the site still answers afterwards.
 
         Args:
             keep: Leave the session of the demo before.
             port: Where the site shall answer; chosen by the product when None.
+            speed: How fast the scripted model answers.
 
         Raises:
             BuilderError: A part failed; the session stays for a look.
@@ -52,7 +53,7 @@ class Demo:
         user = self._services.users.create(EMAIL, PHONE, name="Demo", start=False).user
         if not keep:
             self._remove_former(user.user_id)
-        key = self._first_run(user.user_id, port)
+        key = self._first_run(user.user_id, port, speed)
         self._say(f"wish: {CHANGE}")
         self._wish(key)
         execution = self._follow(self._services.deploys.start(key).execution_id)
@@ -62,8 +63,10 @@ class Demo:
         self._say(f"The site answers at {url}")
         return DemoResult(key=key, execution_id=execution.execution_id, url=url, document=document)
 
-    def _first_run(self, user_id: str, port: int | None) -> SessionKey:
-        created = self._services.sessions.create(user_id, prompt=BRIEF, start=False, simulated=True)
+    def _first_run(self, user_id: str, port: int | None, speed: ModelSpeed) -> SessionKey:
+        created = self._services.sessions.create(
+            user_id, prompt=BRIEF, start=False, simulated=True, model_speed=speed
+        )
         key = created.session.key
         if port is not None:
             self._services.environment.store.sessions.set_port(key, port)

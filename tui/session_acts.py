@@ -155,8 +155,12 @@ class SessionActs:
             answer = self.services.deploys.destroy(
                 key, confirm=key.session_id, timeout_s=DESTROY_TIMEOUT_S
             )
-            deleted = answer.get("deleted")
+            deleted, left = answer.get("deleted"), answer.get("left")
             count = len(deleted) if isinstance(deleted, list) else 0
+            if isinstance(left, list) and left:
+                return ActFailed(
+                    f"destroyed {count} resources, {len(left)} are left", "Destroy again to go on."
+                )
             return ActFinished(f"destroyed {count} resources; local files are kept", key)
 
         self.run(f"destroy {key}", act)

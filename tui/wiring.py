@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core.clock import SystemClock
 from core.config import load_settings
 from core.files import make_private_root
+from core.models.states import ModelSpeed
 from core.paths import DataRoot, data_root, library_folder, runtime_paths
 from core.services.checkup import CheckState, Finding, Probe
 from core.services.context import Environment
@@ -60,12 +61,13 @@ def build_services(
 
 def run_demo(
     services: Services, *, keep: bool = False, port: int | None = None,
+    speed: ModelSpeed = ModelSpeed.NORMAL,
     on_progress: Callable[[str], None] = lambda _line: None,
 ) -> DemoResult:  # fmt: skip
     """Build, deploy, change and redeploy the demo site with the scripted model."""
     from tui.demo import Demo  # noqa: PLC0415
 
-    return Demo(services, on_progress).run(keep=keep, port=port)
+    return Demo(services, on_progress).run(keep=keep, port=port, speed=speed)
 
 
 class _LazyChats:

@@ -16,6 +16,7 @@ from core.files import make_private_folder
 from core.injection.inject import Injected, inject
 from core.injection.templates import SessionFacts
 from core.models.session import Session, SessionKey
+from core.models.states import ModelSpeed
 from core.models.user import HostProvider, SiteType, User
 from core.paths import PROGRAM, DataRoot, SessionPaths
 from core.store.store import Store
@@ -39,6 +40,7 @@ class SessionWish:
     site_type: SiteType
     brief: str | None = None
     simulated: bool = False
+    model_speed: ModelSpeed = ModelSpeed.NORMAL
     model_url: str | None = None
     aws_profile: str = "sunwaretech"
     azure_profile: str = "sunwaretech"
@@ -130,6 +132,7 @@ class SessionCreator:
                     updated_at=now,
                     brief=wish.brief,
                     simulated=wish.simulated,
+                    model_speed=wish.model_speed,
                     model_url=wish.model_url,
                     aws_profile=wish.aws_profile,
                     azure_profile=wish.azure_profile,

@@ -90,6 +90,8 @@ class Execution:
     """`pipeline`, or `rollback` with `release_id` naming what to bring back."""
     release_id: str | None = None
     skip_tests: bool = False
+    max_delete: int | None = None
+    """How many stale files the publish may delete; the host's own limit where it is None."""
     cancel_requested: bool = False
     error: str | None = None
     error_code: str | None = None

@@ -21,6 +21,8 @@ class Prompt:
     receipt: Receipt
     created_at: datetime
     reason: str | None = None
+    error_exit: int | None = None
+    """The exit code of what refused it, where an error of the product did."""
     settled_at: datetime | None = None
     execution_id: str | None = None
     claude_prompt_id: str | None = None

@@ -83,6 +83,33 @@ class Plan:
     files_changed: int
     files_deleted: int
     size_bytes: int
+    warnings: tuple[str, ...] = ()
+    """What the operator should know before anything is done, in sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedObject:
+    """One object of a site as the product last wrote it."""
+
+    path: str
+    sha256: str
+    etag: str
+    """What the object store answered to the write; another one in a listing is a drift."""
+    headers: str
+    """Digest of the headers it was written with: other rules mean another write."""
+    is_announced: bool = True
+    """Whether the CDN was told after the write; what is not, is told by the next publish."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Something that is not as the product left it."""
+
+    kind: str
+    resource_id: str
+    what: str
+    expected: str
+    found: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +123,8 @@ class Published:
     resources: tuple[Resource, ...]
     config_block: Mapping[str, Json] = field(default_factory=dict)
     """The provider's own keys of `deployment/config.json`."""
+    timings: Mapping[str, int] = field(default_factory=dict)
+    """Milliseconds: `publish_ms` is the product's own work, `cdn_ms` what the CDN took after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,23 @@ class RequestKind(StrEnum):
     TEST = "test"
     """payload: {"grep": str|None, "list": bool}"""
     DESTROY = "destroy"
+    """Delete what the session has on its host; taken up again after a worker's death."""
     SERVE = "serve"
     """Make sure that the local host serves what is deployed; answers {"url","port"}."""
+    DRIFT = "drift"
+    """Answers {"drift": [{"kind","id","what","expected","found"}]}."""
+    APP_LOG = "app_log"
+    """payload: {"lines": int}; answers {"text"}."""
+    VARIABLES = "variables"
+    """Answers {"names"}; values are never shown."""
+    SET_VARIABLE = "set_variable"
+    """payload: {"name": str, "value_file": str}: the value itself never stands in a row."""
+    UNSET_VARIABLE = "unset_variable"
+    """payload: {"name": str}"""
+
+
+RESUMABLE = frozenset({RequestKind.DESTROY})
+"""What may be begun again after a worker died in the middle of it: it ends in the same state."""
 
 
 class RequestState(StrEnum):
@@ -40,6 +55,10 @@ class RequestState(StrEnum):
     TAKEN = "taken"
     DONE = "done"
     FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        return self in {RequestState.DONE, RequestState.FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.models.states import AgentState, Needs
+from core.models.states import AgentState, ModelSpeed, Needs
 from core.models.user import HostProvider, SiteType
 
 SESSION_ID = re.compile(r"sess_\d{8}_\d{6}")
@@ -36,6 +36,8 @@ class Session:
     updated_at: datetime
     brief: str | None = None
     simulated: bool = False
+    model_speed: ModelSpeed = ModelSpeed.NORMAL
+    """How fast the scripted model answers; without a meaning where the session is not simulated."""
     archived: bool = False
     url: str | None = None
     last_deployed_at: datetime | None = None
@@ -46,6 +48,10 @@ class Session:
     aws_profile: str = "sunwaretech"
     azure_profile: str = "sunwaretech"
     """The cloud logins that the session was made with; later settings do not move its site."""
+    account_id: str | None = None
+    """The cloud account or subscription that holds the site, pinned by the first deploy."""
+    name_suffix: str | None = None
+    """Part of the names of what the host makes, where the plain name was taken."""
     change: int = 0
     """The store's change counter when this session, its agent or its runs last changed."""
 

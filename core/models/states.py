@@ -37,6 +37,14 @@ class Needs(StrEnum):
     LOGIN = "login"
 
 
+class ModelSpeed(StrEnum):
+    """How fast the scripted model answers a simulated session."""
+
+    SLOW = "slow"
+    NORMAL = "normal"
+    FAST = "fast"
+
+
 class ExecutionStatus(StrEnum):
     """Where a run stands."""
 

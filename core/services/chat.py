@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import uuid
 
-from core.errors import BuilderError, ConflictError, NeedsYouError, TimedOutError, UsageError
+from core.errors import (
+    BuilderError,
+    ConflictError,
+    NeedsYouError,
+    TimedOutError,
+    UsageError,
+    class_of,
+)
 from core.models.prompt import Prompt, Turn
 from core.models.request import RequestKind
 from core.models.session import SessionKey
@@ -91,7 +98,7 @@ class ChatService:
         def replied() -> Turn | None:
             prompt = self._prompt(prompt_id)
             if prompt.receipt in {Receipt.REFUSED, Receipt.UNKNOWN}:
-                raise _not_delivered(prompt)
+                raise not_delivered(prompt)
             turn = self._store.prompts.turn(prompt_id)
             if turn is not None and turn.ended_at is not None:
                 return turn
@@ -187,17 +194,18 @@ def _needs_you(key: SessionKey, question: str | None) -> NeedsYouError:
     )
 
 
-def _not_delivered(prompt: Prompt) -> BuilderError:
+def not_delivered(prompt: Prompt) -> BuilderError:
+    """Why a prompt did not arrive, with the exit code of its cause where that is known."""
     session_id = prompt.key.session_id
-    reason = prompt.reason or "no reason was recorded"
+    reason = (prompt.reason or "no reason was recorded").rstrip(".")
     if prompt.receipt is Receipt.UNKNOWN:
         return TimedOutError(
             f"Nothing proves that the message arrived: {reason}.",
             remedy=f"Look before you send again: tmux-builder session attach {session_id}",
             code="receipt_unknown",
         )
-    return ConflictError(
+    return class_of(prompt.error_exit, ConflictError)(
         f"The message was refused: {reason}.",
         remedy=f"tmux-builder status {session_id}",
-        code="refused",
+        code="refused" if prompt.error_exit is None else None,
     )

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from core.errors import UsageError
-from core.models.states import SessionState
+from core.models.states import ModelSpeed, SessionState
 from core.models.user import HostProvider, SiteType
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -37,6 +37,10 @@ def host_provider_of(value: str | None) -> HostProvider | None:
 
 def site_type_of(value: str | None) -> SiteType | None:
     return choice_of(SiteType, value, "site type")
+
+
+def speed_of(value: str | None) -> ModelSpeed:
+    return choice_of(ModelSpeed, value, "speed") or ModelSpeed.NORMAL
 
 
 def state_of(value: str) -> SessionState:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from core.errors import (
     AnswerIsNoError,
     BuilderError,
-    ConfirmationNeededError,
     ConflictError,
     NotFoundError,
     NothingToDeployError,
@@ -20,6 +19,15 @@ from core.models.request import RequestKind
 from core.models.session import Session, SessionKey
 from core.models.states import StepState
 from core.services.context import Environment
+from core.services.naming import require_suffix
+from core.services.teardown import (
+    OnLeft,
+    destroy_plan,
+    follow_destroy,
+    queue_destroy,
+    require_confirmed,
+    require_no_destroy,
+)
 from core.services.waiting import ask_worker, wait_on_store
 from core.store.views import Views
 
@@ -43,12 +51,18 @@ class DeployService:
         from_step: int = DEPLOY,
         to_step: int = TOTAL_STEPS,
         skip_tests: bool = False,
+        suffix: str | None = None,
+        max_delete: int | None = None,
     ) -> Execution:
         """Queue a run and wake the worker.
 
+        Args:
+            suffix: Part of the names of what a cloud host makes, where the plain ones are taken.
+            max_delete: How many stale files may be deleted; the host's own limit if None.
+
         Raises:
-            UsageError: Steps that make no run; nothing was queued.
-            ConflictError: One is queued or running.
+            UsageError: Steps that make no run, or no such suffix; nothing was queued.
+            ConflictError: One is queued or running, or there are resources with other names.
             NothingToDeployError: `source/` holds no site.
             NotFoundError: No such session.
         """
@@ -59,6 +73,7 @@ class DeployService:
                 remedy=f"Give steps from 1 to {TOTAL_STEPS}, the first not after the last.",
             )
         self._refuse_second(key)
+        require_suffix(self._store, session, suffix)
         self._require_start(session, from_step)
         return self._queue(
             key,
@@ -66,13 +81,18 @@ class DeployService:
             to_step=to_step,
             skip_tests=skip_tests,
             step_three=self._step_three(key),
+            suffix=suffix,
+            max_delete=max_delete,
         )
 
-    def rollback(self, key: SessionKey, to: int | None = None) -> Execution:
+    def rollback(
+        self, key: SessionKey, to: int | None = None, max_delete: int | None = None
+    ) -> Execution:
         """Queue a run that brings back what an earlier deploy published.
 
         Args:
             to: The deploy's number; without it the newest one with other content than now.
+            max_delete: As for `start`.
 
         Raises:
             NotFoundError: No such session or deploy.
@@ -80,8 +100,7 @@ class DeployService:
             ConflictError: A run is queued or running.
         """
         self._session(key)
-        deploys = self._store.releases.deploys(key)
-        target = _earlier(key, deploys) if to is None else _numbered(key, deploys, to)
+        target = self._target(key, to)
         self._refuse_second(key)
         return self._queue(
             key,
@@ -89,6 +108,7 @@ class DeployService:
             kind="rollback",
             release_id=target.release_id,
             step_three=self._step_three(key),
+            max_delete=max_delete,
         )
 
     def cancel(self, execution_id: str) -> Execution:
@@ -138,6 +158,7 @@ class DeployService:
             kind=former.kind,
             release_id=former.release_id,
             step_three=self._step_three(former.key),
+            max_delete=former.max_delete,
         )
 
     def get(self, execution_id: str) -> Execution:
@@ -183,22 +204,43 @@ class DeployService:
         Views(self._store).execution(execution_id)
         return execution
 
-    def plan(self, key: SessionKey) -> dict[str, Json]:
+    def plan(
+        self, key: SessionKey, *, suffix: str | None = None, max_delete: int | None = None
+    ) -> dict[str, Json]:
         """What the next deploy would do; changes nothing and needs no login.
 
         Raises:
             NothingToDeployError: `source/` holds no site.
-            UsageError: The session's host is not built yet.
+            UsageError: The session's host is not built yet, or takes no such suffix.
+            ConflictError: There are resources with other names.
         """
         from core.services.planning import plan_deploy  # noqa: PLC0415 - hosts load on use only
 
-        return plan_deploy(self._environment, self._session(key))
+        session = self._session(key)
+        require_suffix(self._store, session, suffix)
+        return plan_deploy(self._environment, session, suffix=suffix, max_delete=max_delete)
 
-    def destroy(self, key: SessionKey, confirm: str | None, timeout_s: float) -> dict[str, Json]:
+    def plan_rollback(
+        self, key: SessionKey, to: int | None = None, max_delete: int | None = None
+    ) -> dict[str, Json]:
+        """What a rollback would do; changes nothing and needs no login. Raises as `rollback`."""
+        from core.services.planning import plan_rollback  # noqa: PLC0415 - hosts load on use only
+
+        session, target = self._session(key), self._target(key, to)
+        return plan_rollback(self._environment, session, target, max_delete=max_delete)
+
+    def destroy(
+        self,
+        key: SessionKey,
+        confirm: str | None,
+        timeout_s: float,
+        on_left: OnLeft = lambda _left: None,
+    ) -> dict[str, Json]:
         """Remove everything that deploying made; local files stay.
 
         Args:
             confirm: The session's name, with or without `sess_`.
+            on_left: Told what is recorded at the beginning and each time when less is.
 
         Returns:
             `user_id`, `session_id`, `deleted` and `left`; what is left goes with the next call.
@@ -208,21 +250,27 @@ class DeployService:
             ConflictError: A run is queued or running.
         """
         self._session(key)
-        names = {key.session_id, key.session_id.removeprefix("sess_")}
-        if confirm is None or confirm.strip() not in names:
-            raise ConfirmationNeededError(
-                f"Destroying {key.session_id} takes its site off the net and cannot be undone.",
-                remedy=f"tmux-builder destroy {key.session_id} --confirm {key.session_id}",
-            )
+        require_confirmed(key, confirm)
         self._refuse_second(key)
-        answer = ask_worker(self._environment, RequestKind.DESTROY, key, timeout_s=timeout_s)
-        Views(self._store).session(key)
-        return {
-            "user_id": key.user_id,
-            "session_id": key.session_id,
-            "deleted": answer.get("deleted") or [],
-            "left": answer.get("left") or [],
-        }
+        self._environment.worker.ensure_running()
+        with self._store.transaction():
+            self._refuse_second(key)
+            request = queue_destroy(self._store, key)
+        self._environment.worker.wake()
+        return follow_destroy(self._environment, request, timeout_s, on_left)
+
+    def destroy_plan(self, key: SessionKey) -> dict[str, Json]:
+        """What `destroy` would delete by the records; changes nothing and needs no login."""
+        return destroy_plan(self._store, self._session(key).key)
+
+    def drift(self, key: SessionKey, timeout_s: float = LOOK_TIMEOUT_S) -> dict[str, Json]:
+        """What somebody changed by hand on the host since the last deploy.
+
+        Raises:
+            NothingToDeployError: Nothing of the session is on its host.
+        """
+        answer = self._look(RequestKind.DRIFT, key, {}, ("drift",), timeout_s)
+        return {"user_id": key.user_id, "session_id": key.session_id, "drift": answer["drift"]}
 
     def check(
         self,
@@ -291,16 +339,25 @@ class DeployService:
     def _queue(
         self, key: SessionKey, *, from_step: int, to_step: int = TOTAL_STEPS,
         skip_tests: bool = False, kind: str = "pipeline", release_id: str | None = None,
-        step_three: StepState | None = None,
+        step_three: StepState | None = None, suffix: str | None = None,
+        max_delete: int | None = None,
     ) -> Execution:  # fmt: skip
         self._environment.worker.ensure_running()
-        execution = self._store.executions.add(
-            key, from_step=from_step, to_step=to_step, kind=kind, release_id=release_id,
-            skip_tests=skip_tests, step_three=step_three,
-        )  # fmt: skip
+        with self._store.transaction():
+            require_no_destroy(self._store, key)
+            execution = self._store.executions.add(
+                key, from_step=from_step, to_step=to_step, kind=kind, release_id=release_id,
+                skip_tests=skip_tests, step_three=step_three, max_delete=max_delete,
+            )  # fmt: skip
+            if suffix is not None:
+                self._store.sessions.set_name_suffix(key, suffix)
         Views(self._store).execution(execution.execution_id)
         self._environment.worker.wake()
         return execution
+
+    def _target(self, key: SessionKey, to: int | None) -> Deploy:
+        deploys = self._store.releases.deploys(key)
+        return _earlier(key, deploys) if to is None else _numbered(key, deploys, to)
 
     def _session(self, key: SessionKey) -> Session:
         session = self._store.sessions.get(key)

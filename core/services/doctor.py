@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from core.errors import BuilderError, UsageError
+from core.models.execution import Json
 from core.services.checkup import (
     CheckState,
     DoctorCheck,
@@ -16,23 +17,26 @@ from core.services.checkup import (
     Finding,
     Probe,
 )
+from core.services.cloud_probes import AWS, AWS_CHECKS, AZURE, AZURE_CHECKS, CLOCK
 from core.services.context import Environment
 from core.services.probes import core_probes
 
 __all__ = ["CheckState", "DoctorCheck", "DoctorReport", "DoctorService", "Finding", "Probe"]
 
 CHECK_LIMIT_S = 5.0
+CLOUD_LIMIT_S = 15.0
+"""For what a cloud is asked: a login may have to be renewed on the way."""
 
 _BASE = frozenset({"python", "data", "library"})
 _PANES = _BASE | {"tmux.bin", "tmux.server", "bubblewrap", "claude.bin"}
 PURPOSES: Mapping[str, frozenset[str]] = {
     "demo": _PANES,
     "local": _PANES,
-    "aws": _PANES | {"aws.profile", "aws.login", "aws.rights"},
-    "azure": _PANES | {"azure.login", "azure.sub", "azure.providers"},
+    AWS: _PANES | {*AWS_CHECKS, CLOCK},
+    AZURE: _PANES | {*AZURE_CHECKS, CLOCK},
     "claude": _PANES | {"claude.login"},
 }
-_NOT_BUILT = frozenset({"aws", "azure"})
+_CLOUDS = frozenset({AWS, AZURE})
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +63,12 @@ class DoctorService:
                     remedy=f"Use one of: {', '.join(PURPOSES)}.",
                 )
         wanted = frozenset(purposes) or self._needed()
-        checks = _run_all({**core_probes(self._environment), **self._environment.probes})
+        probes = core_probes(self._environment, wanted)
+        checks = _run_all({**probes, **self._environment.probes})
         failed = {check.id for check in checks if check.state is CheckState.FAIL}
+        unasked = _CLOUDS - wanted
         ready = {
-            purpose: not (ids & failed) and purpose not in _NOT_BUILT
+            purpose: not (ids & failed) and purpose not in unasked
             for purpose, ids in PURPOSES.items()
         }
         relevant = frozenset[str]().union(*(PURPOSES[purpose] for purpose in wanted))
@@ -70,6 +76,24 @@ class DoctorService:
             ready=ready,
             checks=tuple(_weighed(check, relevant) for check in checks),
             purposes=wanted,
+        )
+
+    def policy(self, cloud: str) -> dict[str, Json]:
+        """The least rights that sites need: an IAM policy, or a definition of an Azure role.
+
+        Raises:
+            UsageError: No such cloud.
+        """
+        if cloud == AWS:
+            from core.cloud.aws_policy import aws_policy  # noqa: PLC0415 - a long table
+
+            return aws_policy()
+        if cloud == AZURE:
+            from core.cloud.azure_policy import azure_policy  # noqa: PLC0415 - a long table
+
+            return azure_policy(self._environment.settings.azure_subscription)
+        raise UsageError(
+            f"There is no policy for {cloud[:40]!r}.", remedy=f"Use one of: {AWS}, {AZURE}."
         )
 
     def _needed(self) -> frozenset[str]:
@@ -85,7 +109,7 @@ class DoctorService:
 
 def _weighed(check: DoctorCheck, relevant: Collection[str]) -> DoctorCheck:
     """A fault that does not matter for what was asked is skipped, with its words kept."""
-    is_cloud = check.id.startswith(("aws.", "azure."))
+    is_cloud = _is_cloud(check.id)
     is_fault = check.state is CheckState.FAIL or (is_cloud and check.state is CheckState.WARN)
     if is_fault and check.id not in relevant:
         return replace(check, state=CheckState.SKIP)
@@ -101,9 +125,9 @@ def _run_all(probes: Mapping[str, Probe]) -> list[DoctorCheck]:
     ]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + CHECK_LIMIT_S
+    started = time.monotonic()
     for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+        thread.join(max(0.0, started + _limit_s(thread.name) - time.monotonic()))
     answered = dict(found)
     return [answered.get(name) or _hung(name) for name in probes]
 
@@ -130,12 +154,24 @@ def _run_one(name: str, probe: Probe, found: dict[str, DoctorCheck]) -> None:
     )  # fmt: skip
 
 
+def _limit_s(name: str) -> float:
+    return CLOUD_LIMIT_S if _is_cloud(name) else CHECK_LIMIT_S
+
+
+def _is_cloud(name: str) -> bool:
+    return name.partition(".")[0] in _CLOUDS or name == CLOCK
+
+
 def _hung(name: str) -> DoctorCheck:
+    limit_s = _limit_s(name)
+    fix = f"tmux-builder doctor again; if it stays, look at what {name} asks"
+    if _is_cloud(name):
+        fix = "check the network and HTTPS_PROXY, log in again, then tmux-builder doctor"
     return DoctorCheck(
         id=name,
         state=CheckState.FAIL,
-        found=f"no answer within {CHECK_LIMIT_S:g} s",
+        found=f"no answer within {limit_s:g} s",
         need="an answer",
-        fix=f"tmux-builder doctor again; if it stays, look at what {name} asks",
-        ms=round(CHECK_LIMIT_S * 1000),
+        fix=fix,
+        ms=round(limit_s * 1000),
     )

@@ -13,12 +13,13 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import BuilderError
 from core.paths import CHECKOUT
 from core.services.checkup import CheckState, Finding, Probe
+from core.services.cloud_probes import cloud_probes
 from core.services.context import Environment
 from core.services.library import LibraryService
 
@@ -34,13 +35,13 @@ _LOGINS = (
 )  # fmt: skip
 
 
-def core_probes(environment: Environment) -> dict[str, Probe]:
-    """Every check by its id, in the order in which they are shown."""
+def core_probes(environment: Environment, wanted: Collection[str] = ()) -> dict[str, Probe]:
+    """Every check by its id, in the order in which they are shown.
+
+    Args:
+        wanted: Purposes; the clouds among them are looked at.
+    """
     look = _Look(environment)
-    clouds = [
-        ("aws.profile", "AWS"), ("aws.login", "AWS"), ("aws.rights", "AWS"),
-        ("azure.login", "Azure"), ("azure.sub", "Azure"), ("azure.providers", "Azure"),
-    ]  # fmt: skip
     return {
         "python": python,
         "tmux.bin": look.tmux,
@@ -51,10 +52,10 @@ def core_probes(environment: Environment) -> dict[str, Probe]:
         "bubblewrap": look.bubblewrap,
         "claude.bin": look.claude,
         "claude.login": look.login,
-        **{name: _later(cloud) for name, cloud in clouds},
         "chromium": look.chromium,
-        "clock": clock,
         "library": look.library,
+        "clock": clock,
+        **cloud_probes(environment, wanted),
     }
 
 
@@ -217,15 +218,6 @@ def _fault(state: CheckState, found: str, need: str, fix: str) -> Finding:
 def _not_wired(found: str) -> Probe:
     """For a check that only the terminal's side can make, where it was not handed in."""
     return lambda: Finding(state=CheckState.SKIP, found=f"not looked at: {found}")
-
-
-def _later(cloud: str) -> Probe:
-    return lambda: Finding(
-        state=CheckState.WARN,
-        found=f"{cloud} hosts are not built into this version yet",
-        need=f"a version with {cloud} hosts",
-        fix="use --host-provider local, which needs no account",
-    )
 
 
 def _version(said: str) -> tuple[int, int] | None:

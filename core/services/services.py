@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.services.context import Environment
 
 if TYPE_CHECKING:
+    from core.services.apps import AppService
     from core.services.changes import ChangeFeed
     from core.services.chat import ChatService
     from core.services.deploys import DeployService
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """Users, sessions, names, chat, deploys, status, library and doctor over one environment."""
+    """Users, sessions, names, chat, deploys, apps, status, library and doctor of one data root."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
@@ -54,6 +55,12 @@ class Services:
         from core.services.deploys import DeployService  # noqa: PLC0415
 
         return DeployService(self.environment)
+
+    @cached_property
+    def apps(self) -> AppService:
+        from core.services.apps import AppService  # noqa: PLC0415
+
+        return AppService(self.environment)
 
     @cached_property
     def status(self) -> StatusService:

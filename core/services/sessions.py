@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.errors import UsageError
 from core.models.overview import SessionRow
 from core.models.session import Session, SessionKey
-from core.models.states import SessionState
+from core.models.states import ModelSpeed, SessionState
 from core.models.user import HostProvider, SiteType
 from core.services.choices import host_provider_of, site_type_of
 from core.services.context import Environment
@@ -94,6 +94,7 @@ class SessionService:
         prompt: str | None = None,
         start: bool = True,
         simulated: bool = False,
+        model_speed: ModelSpeed = ModelSpeed.NORMAL,
         model_url: str | None = None,
         copy_source_from: SessionKey | None = None,
     ) -> CreatedSession:
@@ -117,6 +118,7 @@ class SessionService:
             site_type=site_type_of(site_type) or user.site_type,
             brief=self.checked_prompt(prompt),
             simulated=simulated,
+            model_speed=model_speed,
             model_url=model_url,
             aws_profile=self._environment.settings.aws_profile,
             azure_profile=self._environment.settings.azure_subscription,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from core.errors import BuilderError, ExitCode, TimedOutError
+from core.errors import BuilderError, TimedOutError, class_of
 from core.models.execution import Execution, Json
 from core.models.request import Request, RequestKind, RequestState
 from core.models.session import SessionKey
@@ -51,8 +51,12 @@ def ask_worker(
     payload: dict[str, Json] | None = None,
     *,
     timeout_s: float,
+    forget: bool = False,
 ) -> dict[str, Json]:
     """Hand the worker a request and wait for its answer.
+
+    Args:
+        forget: The answer is for this reader alone: it does not stay in the store.
 
     Raises:
         TimedOutError: No answer in time; the worker goes on with it.
@@ -61,16 +65,37 @@ def ask_worker(
     environment.worker.ensure_running()
     request = environment.store.requests.add(kind, key, payload)
     environment.worker.wake()
+    answer = follow_request(environment, request, timeout_s=timeout_s)
+    if forget:
+        environment.store.requests.forget_result(request.request_id)
+    return answer
+
+
+def follow_request(
+    environment: Environment,
+    request: Request,
+    *,
+    timeout_s: float,
+    on_change: Callable[[], None] = lambda: None,
+) -> dict[str, Json]:
+    """Wait for the answer to a request, whoever asked; `on_change` runs at every look.
+
+    Raises:
+        TimedOutError: No answer in time; the worker goes on with it.
+        BuilderError: What the worker answered, as the class that its exit code belongs to.
+    """
 
     def finished() -> Request | None:
+        on_change()
         found = environment.store.requests.require(request.request_id)
-        return found if found.state in {RequestState.DONE, RequestState.FAILED} else None
+        return found if found.state.is_over else None
 
     answer = wait_on_store(environment, finished, timeout_s=timeout_s)
     if answer is None:
+        session_id = request.key.session_id
         raise TimedOutError(
-            f"The worker did not finish '{kind}' of {key.session_id} within {timeout_s:g} s.",
-            remedy=f"It goes on: look with tmux-builder status {key.session_id}.",
+            f"The worker did not finish '{request.kind}' of {session_id} within {timeout_s:g} s.",
+            remedy=f"It goes on: look with tmux-builder status {session_id}.",
         )
     if answer.state is RequestState.FAILED:
         raise as_error(answer)
@@ -79,7 +104,7 @@ def ask_worker(
 
 def as_error(request: Request) -> BuilderError:
     """The error behind a failed request, with its exit code."""
-    kind = _class_of(request.error_exit or int(ExitCode.FAILED))
+    kind = class_of(request.error_exit)
     return kind(
         request.error_message or f"The worker could not finish '{request.kind}'.",
         remedy=request.error_remedy or "Run it again.",
@@ -90,20 +115,9 @@ def as_error(request: Request) -> BuilderError:
 
 def failure_of(execution: Execution) -> BuilderError:
     """The error of a run that did not complete, with the exit code of its cause."""
-    kind = _class_of(execution.error_exit or int(ExitCode.FAILED))
+    kind = class_of(execution.error_exit)
     return kind(
         execution.error or f"The run ended as {execution.status}.",
         remedy=execution.error_remedy or f"tmux-builder status {execution.execution_id}",
         code=execution.error_code,
     )
-
-
-def _class_of(exit_code: int) -> type[BuilderError]:
-    """The first class of the error tree, from its root down, that ends with this code."""
-    level: list[type[BuilderError]] = [BuilderError]
-    while level:
-        for kind in level:
-            if int(kind.exit_code) == exit_code:
-                return kind
-        level = [deeper for kind in level for deeper in kind.__subclasses__()]
-    return BuilderError

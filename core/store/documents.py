@@ -34,6 +34,7 @@ _OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "check": ("status", "type", "bytes", "ms", "tries"),
     "tests": ("passed", "failed", "skipped"),
     "shots": ("full", "thumb"),
+    "timings": ("publish_ms", "cdn_ms"),
 }
 _BLOCKS: Mapping[tuple[HostProvider, SiteType], Mapping[str, Json]] = {
     (HostProvider.AWS, SiteType.STATIC): {
@@ -223,6 +224,7 @@ def plan_document(plan: Plan) -> Document:
             "deleted": plan.files_deleted,
             "bytes": plan.size_bytes,
         },
+        "warnings": [{"code": "plan", "message": sentence} for sentence in plan.warnings],
     }
 
 

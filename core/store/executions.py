@@ -39,12 +39,13 @@ class Executions:
     def add(
         self, key: SessionKey, *, from_step: int = 1, to_step: int = 7, kind: str = "pipeline",
         release_id: str | None = None, skip_tests: bool = False,
-        step_three: StepState | None = None,
+        step_three: StepState | None = None, max_delete: int | None = None,
     ) -> Execution:  # fmt: skip
         """Queue the session's next run; steps before `from_step` are shown as done.
 
         Args:
             step_three: What step 3 shows when it is not run (skipped where Claude never ran).
+            max_delete: How many stale files a publish may delete; the host's own limit if None.
 
         Raises:
             ConflictError: One is queued or running already.
@@ -56,12 +57,12 @@ class Executions:
                 execution_id = execution_id_for(key, run)
                 connection.execute(
                     "INSERT INTO executions (execution_id, user_id, session_id, run, kind, status,"
-                    " current_step, from_step, to_step, skip_tests, release_id, created_at,"
-                    " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " current_step, from_step, to_step, skip_tests, release_id, max_delete,"
+                    " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         execution_id, key.user_id, key.session_id, run, kind,
                         ExecutionStatus.PENDING, 0, from_step, to_step, int(skip_tests),
-                        release_id, now, now,
+                        release_id, max_delete, now, now,
                     ),
                 )  # fmt: skip
                 for step in STEPS:
@@ -256,6 +257,7 @@ def _execution(row: Row) -> Execution:
         skip_tests=bool(row["skip_tests"]),
         cancel_requested=bool(row["cancel_requested"]),
         release_id=row["release_id"],
+        max_delete=row["max_delete"],
         created_at=from_text(row["created_at"]),
         updated_at=from_text(row["updated_at"]),
         error=row["error"],

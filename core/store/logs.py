@@ -26,17 +26,15 @@ class Logs:
         now = self._clock.now()
         with self._database.transaction(durable=False) as connection:
             line: int = connection.execute(
-                "SELECT COALESCE(MAX(line), 0) + 1 FROM log_entries WHERE execution_id = ?",
-                (execution_id,),
-            ).fetchone()[0]
-            connection.execute(
                 "INSERT INTO log_entries (execution_id, line, timestamp, level, message, step,"
-                " step_name, details, trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " step_name, details, trace_id) VALUES (?1, (SELECT COALESCE(MAX(line), 0) + 1"
+                " FROM log_entries WHERE execution_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                " RETURNING line",
                 (
-                    execution_id, line, to_text(now), level, message, step, step_name,
+                    execution_id, to_text(now), level, message, step, step_name,
                     to_json(dict(details or {})), trace_id,
                 ),
-            )  # fmt: skip
+            ).fetchone()[0]  # fmt: skip
         return LogEntry(
             line=line, timestamp=now, level=level, message=message, step=step,
             step_name=step_name, details=dict(details or {}), trace_id=trace_id,

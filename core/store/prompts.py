@@ -61,8 +61,8 @@ class Prompts:
 
     def move(
         self, prompt_id: str, receipt: Receipt, *, reason: str | None = None,
-        claude_prompt_id: str | None = None, server_pid: int | None = None,
-        mark: str | None = None,
+        error_exit: int | None = None, claude_prompt_id: str | None = None,
+        server_pid: int | None = None, mark: str | None = None,
     ) -> bool:  # fmt: skip
         """Move a prompt forward; False when it already has a final receipt.
 
@@ -74,13 +74,13 @@ class Prompts:
         now = to_text(self._clock.now())
         with self._database.transaction() as connection:
             cursor = connection.execute(
-                "UPDATE prompts SET receipt = ?, reason = ?, settled_at = ?,"
+                "UPDATE prompts SET receipt = ?, reason = ?, error_exit = ?, settled_at = ?,"
                 " claude_prompt_id = COALESCE(?, claude_prompt_id),"
                 " server_pid = COALESCE(?, server_pid), mark = COALESCE(?, mark)"
                 " WHERE prompt_id = ? AND receipt NOT IN ('accepted', 'refused')",
                 (
-                    receipt, reason, now if receipt.is_final else None, claude_prompt_id,
-                    server_pid, mark, prompt_id,
+                    receipt, reason, error_exit, now if receipt.is_final else None,
+                    claude_prompt_id, server_pid, mark, prompt_id,
                 ),
             )  # fmt: skip
             touch(connection, prompt.key, self._clock.now())
@@ -143,6 +143,7 @@ def _prompt(row: Row) -> Prompt:
         receipt=Receipt(row["receipt"]),
         created_at=from_text(row["created_at"]),
         reason=row["reason"],
+        error_exit=row["error_exit"],
         settled_at=instant(row["settled_at"]),
         execution_id=row["execution_id"],
         claude_prompt_id=row["claude_prompt_id"],

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from core.clock import Clock, from_text, to_text
 from core.errors import BuilderError
 from core.models.execution import Json
-from core.models.request import Request, RequestKind, RequestState
+from core.models.request import RESUMABLE, Request, RequestKind, RequestState
 from core.models.session import SessionKey
 from core.store.columns import from_json, to_json
 from core.store.database import Database, Row
+
+_AGAIN = "again"
 
 
 class Requests:
@@ -49,6 +51,15 @@ class Requests:
         )
         return [_request(row) for row in rows]
 
+    def unfinished(self, kind: RequestKind, key: SessionKey) -> Request | None:
+        """The oldest of that kind that the session still waits for."""
+        row = self._database.row(
+            "SELECT * FROM requests WHERE user_id = ? AND session_id = ? AND kind = ?"
+            " AND state IN ('queued', 'taken') ORDER BY created_at, request_id",
+            (key.user_id, key.session_id, kind),
+        )
+        return None if row is None else _request(row)
+
     def take(self, request_id: str) -> bool:
         """Claim a queued request; False when somebody else was faster."""
         with self._database.transaction() as connection:
@@ -57,6 +68,24 @@ class Requests:
                 (request_id,),
             )
             return cursor.rowcount == 1
+
+    def queue_again(self) -> int:
+        """At a worker's start: what its predecessor died in and can be begun again, once.
+
+        A second death in the same act is answered like any other, so that no act can keep killing
+        workers.
+        """
+        again = 0
+        with self._database.transaction() as connection:
+            for request in self._taken():
+                if request.kind in RESUMABLE and not request.payload.get(_AGAIN):
+                    payload = to_json({**request.payload, _AGAIN: True})
+                    connection.execute(
+                        "UPDATE requests SET state = 'queued', payload = ? WHERE request_id = ?",
+                        (payload, request.request_id),
+                    )
+                    again += 1
+        return again
 
     def fail_taken(self, message: str, remedy: str) -> int:
         """At a worker's start: what a dead worker had taken is answered, not left hanging."""
@@ -67,6 +96,12 @@ class Requests:
                 (message, remedy),
             )
             return cursor.rowcount
+
+    def forget_result(self, request_id: str) -> None:
+        """For an answer that only its reader needs: it does not stay in the store."""
+        self._database.execute(
+            "UPDATE requests SET result = NULL WHERE request_id = ?", (request_id,)
+        )
 
     def finish(self, request_id: str, result: Mapping[str, Json]) -> None:
         self._database.execute(
@@ -87,6 +122,10 @@ class Requests:
                 request_id,
             ),
         )
+
+    def _taken(self) -> list[Request]:
+        rows = self._database.rows("SELECT * FROM requests WHERE state = 'taken'")
+        return [_request(row) for row in rows]
 
 
 def _request(row: Row) -> Request:

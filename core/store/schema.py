@@ -86,4 +86,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             error_message TEXT, error_remedy TEXT)""",
         "CREATE INDEX requests_by_state ON requests (state)",
     ),
+    (
+        "ALTER TABLE sessions ADD COLUMN account_id TEXT",
+        "ALTER TABLE sessions ADD COLUMN name_suffix TEXT",
+        "ALTER TABLE executions ADD COLUMN max_delete INTEGER",
+        """CREATE TABLE published_sites (
+            user_id TEXT NOT NULL, session_id TEXT NOT NULL, objects TEXT NOT NULL,
+            PRIMARY KEY (user_id, session_id))""",
+    ),
+    ("ALTER TABLE sessions ADD COLUMN model_speed TEXT NOT NULL DEFAULT 'normal'",),
+    ("ALTER TABLE prompts ADD COLUMN error_exit INTEGER",),
 )

@@ -13,9 +13,13 @@ from core.clock import Clock, from_text, to_text
 from core.models.execution import Json
 from core.models.release import Resource
 from core.models.session import Session, SessionKey
+from core.models.states import ModelSpeed
 from core.models.user import HostProvider, SiteType
 from core.store.columns import from_json, instant, to_json
 from core.store.database import Database, Row
+
+DRIFTED = "drifted"
+"""Stands for the digest of a configuration that is known to be another one by now."""
 
 
 class Sessions:
@@ -30,14 +34,14 @@ class Sessions:
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO sessions (user_id, session_id, host_provider, site_type, created_at,"
-                " updated_at, brief, simulated, model_url, aws_profile, azure_profile)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " updated_at, brief, simulated, model_url, aws_profile, azure_profile, model_speed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING",
                 (
                     session.key.user_id, session.key.session_id, session.host_provider,
                     session.site_type, to_text(session.created_at), to_text(session.updated_at),
                     session.brief, int(session.simulated), session.model_url,
-                    session.aws_profile, session.azure_profile,
+                    session.aws_profile, session.azure_profile, session.model_speed,
                 ),
             )  # fmt: skip
             touch(connection, session.key, self._clock.now())
@@ -141,7 +145,42 @@ class Sessions:
         )
 
     def set_destroyed(self, key: SessionKey) -> None:
-        self._set(key, "url = NULL, provider_block = '{}', resources = '[]'", ())
+        """Nothing of it is on any host: the next deploy chooses account and names anew."""
+        self._set(
+            key,
+            "url = NULL, provider_block = '{}', resources = '[]', account_id = NULL,"
+            " name_suffix = NULL",
+            (),
+        )
+
+    def pin_account(self, key: SessionKey, account_id: str) -> str:
+        """Tie the site to a cloud account, unless it is tied; the one that it is tied to."""
+        self._set(key, "account_id = COALESCE(account_id, ?)", (account_id,))
+        row = self._database.row(
+            "SELECT account_id FROM sessions WHERE user_id = ? AND session_id = ?",
+            (key.user_id, key.session_id),
+        )
+        return account_id if row is None else str(row["account_id"])
+
+    def set_name_suffix(self, key: SessionKey, suffix: str) -> None:
+        self._set(key, "name_suffix = ?", (suffix,))
+
+    def distrust(self, key: SessionKey) -> None:
+        """Somebody changed what the host made: the next deploy looks at all of it again."""
+        block = self.provider_block(key)
+        if block.get("configuration") is not None:
+            self._set(key, "provider_block = ?", (to_json({**block, "configuration": DRIFTED}),))
+
+    def add_resource(self, key: SessionKey, resource: Resource) -> None:
+        """Record what a host makes, in the moment it makes it; the same again replaces it."""
+        with self._database.transaction():
+            others = self._without(key, resource.kind, resource.resource_id)
+            self._set_resources(key, [*others, resource])
+
+    def forget_resource(self, key: SessionKey, kind: str, resource_id: str) -> None:
+        """It was deleted."""
+        with self._database.transaction():
+            self._set_resources(key, self._without(key, kind, resource_id))
 
     def provider_block(self, key: SessionKey) -> Mapping[str, Json]:
         """The provider's own recorded ids, as they are shown in config.json."""
@@ -157,6 +196,13 @@ class Sessions:
             (key.user_id, key.session_id),
         )
         return [] if row is None else msgspec.json.decode(row["resources"], type=list[Resource])
+
+    def _without(self, key: SessionKey, kind: str, resource_id: str) -> list[Resource]:
+        named = (kind, resource_id)
+        return [one for one in self.resources(key) if (one.kind, one.resource_id) != named]
+
+    def _set_resources(self, key: SessionKey, resources: Sequence[Resource]) -> None:
+        self._set(key, "resources = ?", (to_json([asdict(one) for one in resources]),))
 
     def _set(self, key: SessionKey, assignments: str, values: Sequence[str | int | None]) -> None:
         with self._database.transaction() as connection:
@@ -189,6 +235,7 @@ def _session(row: Row) -> Session:
         updated_at=from_text(row["updated_at"]),
         brief=row["brief"],
         simulated=bool(row["simulated"]),
+        model_speed=ModelSpeed(row["model_speed"]),
         archived=bool(row["archived"]),
         url=row["url"],
         last_deployed_at=instant(row["last_deployed_at"]),
@@ -197,5 +244,7 @@ def _session(row: Row) -> Session:
         model_url=row["model_url"],
         aws_profile=row["aws_profile"],
         azure_profile=row["azure_profile"],
+        account_id=row["account_id"],
+        name_suffix=row["name_suffix"],
         change=row["change"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from core.store.database import Database
 from core.store.executions import Executions
 from core.store.logs import Logs
 from core.store.prompts import Prompts
+from core.store.published import PublishedSites
 from core.store.releases import Releases
 from core.store.requests import Requests
 from core.store.sessions import Sessions
@@ -35,12 +37,22 @@ class Store:
         self.logs = Logs(database, clock)
         self.releases = Releases(database, clock)
         self.requests = Requests(database, clock)
+        self.published = PublishedSites(database)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Commit several repositories' writes together."""
         with self.database.transaction() as connection:
             yield connection
+
+    def installation_id(self) -> str:
+        """What tells this data root's cloud resources from those of another; made on first use."""
+        self.database.execute(
+            "INSERT INTO meta (key, value) VALUES ('installation_id', ?) ON CONFLICT DO NOTHING",
+            (uuid.uuid4().hex,),
+        )
+        row = self.database.row("SELECT value FROM meta WHERE key = 'installation_id'")
+        return "" if row is None else str(row["value"])
 
     def touch(self, key: SessionKey) -> None:
         """Mark a session as changed, for whoever shows it."""

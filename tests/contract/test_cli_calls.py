@@ -60,11 +60,26 @@ CALLS = [
     ("session logs sess_1", 3, "session logs", "not_found"),
     ("session logs sess_1 --follow", 2, "session logs", "usage"),
     ("session logs sess_1 --step 8", 2, "session logs", "usage"),
+    ("session logs sess_1 --app", 3, "session logs", "not_found"),
+    ("session logs sess_1 --app --chat", 2, "session logs", "usage"),
+    ("session logs sess_1 --lines 5", 2, "session logs", "usage"),
+    ("session logs sess_1 --app --lines 0", 2, "session logs", "usage"),
     ("session kill sess_1", 3, "session kill", "not_found"),
+    ("session drift sess_1", 3, "session drift", "not_found"),
+    ("session env", 2, "session env", "usage"),
+    ("session env sett sess_1 A", 2, "session env", "usage"),
+    ("session env set sess_1", 2, "session env set", "usage"),
+    ("session env set sess_1 A value", 2, "session env set", "usage"),
+    ("session env set sess_1 A", 3, "session env set", "not_found"),
+    ("session env unset sess_1 A", 3, "session env unset", "not_found"),
+    ("session env list sess_1", 3, "session env list", "not_found"),
     ("deploy sess_1", 3, "deploy", "not_found"),
     ("deploy", 2, "deploy", "usage"),
     ("deploy sess_1 --from 9", 2, "deploy", "usage"),
+    ("deploy sess_1 --suffix x1", 3, "deploy", "not_found"),
+    ("deploy sess_1 --max-delete -1", 2, "deploy", "usage"),
     ("rollback sess_1 --to 0", 2, "rollback", "usage"),
+    ("rollback sess_1 --max-delete all", 2, "rollback", "usage"),
     ("destroy sess_1", 3, "destroy", "not_found"),
     ("status", 0, "status", None),
     ("status sess_1", 3, "status", "not_found"),
@@ -78,6 +93,10 @@ CALLS = [
     ("library validate", 0, "library validate", None),
     ("library validate no/such", 3, "library validate", "not_found"),
     ("doctor --for mars", 2, "doctor", "usage"),
+    ("doctor --policy aws", 0, "doctor", None),
+    ("doctor --policy azure", 0, "doctor", None),
+    ("doctor --policy gcp", 2, "doctor", "usage"),
+    ("demo --speed warp", 2, "demo", "invalid_speed"),
     ("serve sess_1", 3, "serve", "not_found"),
     ("serve api", 2, "serve", "usage"),
     ("serve --bind 0.0.0.0", 2, "serve", "usage"),
@@ -221,6 +240,28 @@ def test_the_dry_run_of_a_deploy_shows_a_plan_and_changes_nothing(place: DataRoo
     assert call("status", "-", "--json").code == 3
     nothing = call("destroy", "-", "-n", "--json").document["data"]
     assert nothing["plan"] == []
+
+
+def test_a_suffix_is_refused_where_names_cannot_be_taken(place: DataRoot) -> None:
+    user_id, session_id = new_session()
+    page = place.session(user_id, session_id).source / "index.html"
+    page.write_text("<!doctype html><title>x</title>")
+    for flags in ([], ["-n"]):
+        ended = call("deploy", "-", "--suffix", "x1", *flags, "--json")
+        assert (ended.code, ended.document["error"]["code"]) == (2, "usage")
+
+
+def test_a_static_site_has_no_variables_and_no_output(place: DataRoot) -> None:
+    new_session()
+    for words in (["env", "set", "-", "A"], ["env", "list", "-"], ["logs", "-", "--app"]):
+        ended = call("session", *words, "--json", text="value")
+        assert (ended.code, ended.document["error"]["code"]) == (2, "no_program")
+
+
+def test_the_policy_goes_straight_into_a_file(place: DataRoot) -> None:
+    ended = call("doctor", "--policy", "aws")
+    assert json.loads(ended.out)["Version"] == "2012-10-17"
+    assert ended.err == ""
 
 
 def test_destroy_in_a_pipe_needs_the_name(place: DataRoot) -> None:

@@ -6,23 +6,28 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from core.models.execution import Execution
+from core.models.session import SessionKey
 from core.models.states import ExecutionStatus
+from tests.conftest import PINNED
 from tests.contract.loop_kit import (
+    BRIEF,
     PROGRAM,
     Answer,
     Loop,
     get,
+    main_prompts,
     needs_claude,
     running_loop,
     site_turn,
     wish_turn,
 )
-from tmux_bridge.scripted_model import Reply, Turn
+from tmux_bridge.scripted_model import Reply, ScriptedModel, Turn
 from tmux_bridge.scripted_model.script import Fault, FaultKind, When
 
 ANA = ("--email", "ana@example.org", "--phone", "+15550100199")
@@ -43,23 +48,41 @@ def limited(loop: Loop) -> Execution:
     return loop.services.deploys.get(loop.start(loop.session(model), from_step=1, to_step=5))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Two runs whose Claudes show a question instead of starting."""
+
+    place: Loop
+    model: ScriptedModel
+    answered: Execution
+    ended: Execution
+
+
 @pytest.fixture(scope="module", autouse=True)
-def asking() -> Iterator[tuple[Loop, Execution]]:
-    """A program that shows a question instead of starting; begun first likewise."""
-    with running_loop() as place:
+def asking() -> Iterator[Asking]:
+    """A program that asks and becomes the real Claude at any key; begun first likewise.
+
+    Without isolation, in which it would not find the real one.
+    """
+    with running_loop(TMUX_BUILDER_ISOLATION="off") as place:
         fake = place.folder / "fake" / "claude"
         fake.parent.mkdir()
         fake.write_text(
             '#!/bin/sh\n[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }\n'
-            'echo "Do you trust the files in this folder?"; echo "1. No, exit"; cat\n'
+            'echo "Do you trust the files in this folder?"; echo "1. Yes, I do"\n'
+            "stty -icanon -echo; dd bs=1 count=1 >/dev/null 2>&1; stty sane\n"
+            f'exec "{PINNED / "claude"}" "$@"\n'
         )
         fake.chmod(0o755)
-        key = place.session(place.model())
         path = {"PATH": f"{fake.parent}{os.pathsep}{place.environ['PATH']}"}
-        place.cli("deploy", key.session_id, "--from", "1", "--no-wait", environ=path)
-        newest = place.services.status.newest(key)
-        assert newest is not None
-        yield place, newest
+        model = place.model()
+        runs = []
+        for _ in range(2):
+            key = place.session(model)
+            begin = ("deploy", key.session_id, "--from", "1", "--to", "5", "--no-wait")
+            execution_id = place.cli(*begin, environ=path).last_line
+            runs.append(place.services.deploys.get(execution_id))
+        yield Asking(place=place, model=model, answered=runs[0], ended=runs[1])
 
 
 def users_on_disk(loop: Loop) -> list[str]:
@@ -258,8 +281,10 @@ def test_a_missing_claude_is_said_with_the_remedy(bare: Loop) -> None:
     path = {"TMUX_BUILDER_CLAUDE_COMMAND": "no-such-claude"}
     error = refused(bare.cli("deploy", key.session_id, "--from", "1", "--json", environ=path), 8)
     assert "claude" in error["message"].lower()
-    sent = bare.cli("session", "send", key.session_id, "hello", "--wait", "--json", environ=path)
-    assert "no-such-claude" in refused(sent, 5)["message"]
+    for wait in ((), ("--wait",)):
+        sent = bare.cli("session", "send", key.session_id, "hello", *wait, "--json", environ=path)
+        error = refused(sent, 8)
+        assert (error["code"], "no-such-claude" in error["message"]) == ("missing", True)
 
 
 def test_without_a_chromium_two_steps_are_skipped_and_the_run_is_good(bare: Loop) -> None:
@@ -276,6 +301,16 @@ def test_without_a_chromium_two_steps_are_skipped_and_the_run_is_good(bare: Loop
     skipped = [bare.step(run.execution_id, n) for n in (6, 7)]
     assert [step.state for step in skipped] == ["skipped"] * 2
     assert all("chromium" in str(step.detail) for step in skipped)
+
+
+def needs_you(place: Loop, key: SessionKey) -> None:
+    """Wait until the session shows that Claude asks."""
+
+    def asks() -> bool:
+        row = place.services.sessions.row(key)
+        return row.state == "needs_you" and "Do you trust" in str(row.agent.question)
+
+    place.until(asks, "a session that needs you", 40)
 
 
 @pytest.mark.usefixtures("loop")
@@ -303,19 +338,30 @@ class TestClaude:
         assert int(loop.services.status.exit_code(run.execution_id)) == 12
         assert loop.ask(run.key, "Hello again") == "It works."
 
-    def test_a_claude_that_asks_first_is_shown_as_needing_you(
-        self, asking: tuple[Loop, Execution]
-    ) -> None:
-        place, execution = asking
-        key = execution.key
-        answer = place.cli("status", execution.execution_id, "--watch", "--json")
-        assert "Do you trust" in refused(answer, 5)["message"]
-        row = place.services.sessions.row(key)
-        assert (row.state, "Do you trust" in str(row.agent.question)) == ("needs_you", True)
+    def test_a_claude_that_asks_first_needs_you_and_its_run_waits(self, asking: Asking) -> None:
+        place, key = asking.place, asking.ended.key
+        needs_you(place, key)
+        status = place.cli("status", asking.ended.execution_id, "--json").document["data"]
+        assert (status["status"], status["current_step"]) == ("running", 3)
+        listed = place.cli("session", "list", "--json").document["data"]["sessions"]
+        assert {row["needs"] for row in listed if row["session_id"] == key.session_id} == {"login"}
         sent = refused(place.cli("session", "send", key.session_id, "hi", "--json"), 5)
         assert sent["code"] == "needs_you"
         killed = place.cli("session", "kill", key.session_id, "-y", "--json")
         assert (killed.exit, killed.document["data"]["state"]) == (0, "ended")
+        ended = place.cli("status", asking.ended.execution_id, "--watch", "--json")
+        assert "stopped by the operator" in refused(ended, 6)["message"]
+
+    def test_an_answered_first_question_lets_the_run_go_on_by_itself(self, asking: Asking) -> None:
+        place, run = asking.place, asking.answered
+        needs_you(place, run.key)
+        assert main_prompts(asking.model, BRIEF) == []
+        answer = place.cli("session", "send", run.key.session_id, "--answer", "1", "--json")
+        assert answer.exit == 0, answer
+        assert place.wait(run.execution_id).status is ExecutionStatus.COMPLETED, place.told(
+            run.execution_id
+        )
+        assert len(main_prompts(asking.model, BRIEF)) == 1
 
     def test_hook_events_that_cannot_be_read_hold_nothing_up(self, loop: Loop) -> None:
         model = loop.model(site_turn(), wish_turn("again"))

@@ -69,7 +69,7 @@ def test_a_demo_replaces_the_session_of_the_demo_before(
 
 def test_keep_leaves_it_and_json_gives_exactly_one_document(loop: Loop, first: Answer) -> None:
     [kept] = demo_sessions(loop)
-    answer = loop.cli("demo", "--json", "--keep")
+    answer = loop.cli("demo", "--json", "--keep", "--speed", "fast")
     document = answer.document
     data = document["data"]
     assert (document["schema"], document["ok"], answer.exit) == ("tb/1", True, 0)
@@ -80,3 +80,5 @@ def test_keep_leaves_it_and_json_gives_exactly_one_document(loop: Loop, first: A
     assert b"Crumb &amp; Ember" in get(first.last_line)
     assert data["url"] != first.last_line
     assert demo_sessions(loop) == sorted([kept, data["session_id"]])
+    models = sorted(path.name for path in loop.runtime.path.glob("model-*.port"))
+    assert models == ["model-static-fast.port", "model-static-normal.port"]

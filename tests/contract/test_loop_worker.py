@@ -22,7 +22,7 @@ from tests.contract.loop_kit import (
 )
 
 IDLE_S = 10.0
-IDLE_SHARE = 0.04
+IDLE_SHARE = 0.02
 """Far above what is measured, because the tests share the computer with others."""
 
 
@@ -115,9 +115,11 @@ def test_an_idle_worker_with_an_idle_claude_costs_next_to_nothing(
     key = loop.session(model)
     loop.run(key, from_step=1, to_step=5)
     pid = loop.wake()
-    rest(2.0)
+    loop.until(lambda: "engine rests" in loop.worker_log(), "an engine at rest")
     before = cpu_seconds(pid)
     rest(IDLE_S)
     share = (cpu_seconds(pid) - before) / IDLE_S
     record_property("worker_idle_share", share)
     assert share < IDLE_SHARE, f"{100 * share:.2f} % of a core"
+    loop.deploy(key, "Bread after a rest")
+    assert loop.worker_pid() == pid

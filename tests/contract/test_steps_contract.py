@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import (
     BuilderError,
+    ExitCode,
     LoginNeededError,
     MissingProgramError,
     NeedsYouError,
@@ -17,10 +19,11 @@ from core.errors import (
     TimedOutError,
 )
 from core.models.execution import STEPS, Execution, LogLevel
-from core.models.session import Agent
+from core.models.session import Agent, SessionKey
 from core.models.states import (
     AgentState,
     ExecutionStatus,
+    Needs,
     PromptKind,
     Receipt,
     StepState,
@@ -30,7 +33,7 @@ from core.pipeline.ports import StepLimits
 from core.pipeline.registry import load_step, load_steps
 from core.pipeline.runner import RunParked
 from core.ports.host import PublishRequest
-from tests.unit.pipeline_worker import Rig
+from tests.unit.pipeline_worker import Pane, Rig
 
 NAMES = [step.name for step in STEPS]
 
@@ -210,6 +213,93 @@ def test_a_question_that_nobody_answers_ends_the_run(rig: Rig) -> None:
     execution = rig.store.executions.add(key)
     rig.store.agents.put(Agent(key=key, state=AgentState.NEEDS_YOU))
     assert failed_with(rig, execution, "generate_site") == "timed_out"
+
+
+class FirstScreen(Pane):
+    """A Claude that shows a question instead of starting; `leave` is what a person does there."""
+
+    def __init__(self, rig: Rig, leave: Callable[[str], AgentState]) -> None:
+        super().__init__(rig.world, rig.store, rig.behaviour)
+        self._leave = leave
+        self.asked = 0
+
+    def ensure_ready(self, key: SessionKey, *, deadline_s: float) -> None:
+        agent = self._store.agents.get(key)
+        if agent.state is AgentState.ABSENT:
+            self._store.agents.put(replace(agent, state=AgentState.NEEDS_YOU, needs=Needs.LOGIN))
+            threading.Timer(0.1, self._act, (key,)).start()
+        elif agent.state is not AgentState.NEEDS_YOU:
+            return
+        self.asked += 1
+        raise NeedsYouError("Claude waits for you: Do you trust it?", remedy="Attach.")
+
+    def _act(self, key: SessionKey) -> None:
+        [prompt] = self._store.prompts.of_session(key)
+        state = self._leave(prompt.prompt_id)
+        self._store.agents.put(replace(self._store.agents.get(key), state=state, needs=None))
+
+
+def at_first_screen(
+    rig: Rig, leave: Callable[[str], AgentState], *, answer_s: float = 3600.0
+) -> tuple[Execution, FirstScreen]:
+    pane = FirstScreen(rig, leave)
+    object.__setattr__(rig.ports, "agent", pane)
+    object.__setattr__(rig.ports, "limits", StepLimits(answer_s=answer_s))
+    return rig.store.executions.add(rig.add_session()), pane
+
+
+def test_a_run_waits_at_a_first_run_screen_and_goes_on_when_it_is_answered(rig: Rig) -> None:
+    seen: list[ExecutionStatus] = []
+
+    def answer(prompt_id: str) -> AgentState:
+        seen.append(rig.store.executions.require(execution.execution_id).status)
+        return AgentState.IDLE
+
+    execution, pane = at_first_screen(rig, answer)
+    assert run_all(rig, execution).status is ExecutionStatus.COMPLETED
+    assert (seen, pane.asked) == ([ExecutionStatus.RUNNING], 1)
+    assert rig.world.effects().count("generate_site") == 1
+
+
+def test_a_claude_that_is_ended_at_its_first_run_screen_ends_the_run(rig: Rig) -> None:
+    def kill(prompt_id: str) -> AgentState:
+        rig.store.prompts.move(prompt_id, Receipt.REFUSED, reason="Not typed: stopped.")
+        return AgentState.ENDED
+
+    execution, pane = at_first_screen(rig, kill)
+    assert failed_with(rig, execution, "generate_site") == "prompt_refused"
+    assert "stopped" in str(rig.store.executions.require(execution.execution_id).error)
+    assert (pane.asked, "generate_site" in rig.world.effects()) == (1, False)
+
+
+def test_a_run_that_is_cancelled_at_a_first_run_screen_ends_at_once(rig: Rig) -> None:
+    def cancel(prompt_id: str) -> AgentState:
+        rig.store.executions.request_cancel(execution.execution_id)
+        return AgentState.NEEDS_YOU
+
+    execution, _pane = at_first_screen(rig, cancel)
+    assert run_all(rig, execution).status is ExecutionStatus.CANCELLED
+    assert [one.receipt for one in rig.store.prompts.of_session(execution.key)] == [Receipt.REFUSED]
+
+
+def test_a_brief_is_not_typed_after_its_run_has_given_up(rig: Rig) -> None:
+    execution, _pane = at_first_screen(rig, lambda _id: AgentState.NEEDS_YOU, answer_s=0.2)
+    assert failed_with(rig, execution, "generate_site") == "timed_out"
+    assert rig.store.prompts.open() == []
+
+
+@pytest.mark.parametrize(("error_exit", "code"), [(ExitCode.MISSING, 8), (None, 6)])
+def test_a_refused_brief_ends_the_run_with_the_exit_code_of_its_cause(
+    rig: Rig, error_exit: ExitCode | None, code: int
+) -> None:
+    execution = rig.store.executions.add(rig.add_session())
+    prompt_id = f"{execution.execution_id}:3"
+    rig.store.prompts.add(prompt_id, execution.key, PromptKind.BRIEF, "Hello.")
+    rig.store.prompts.move(
+        prompt_id, Receipt.REFUSED, reason="There is no claude.", error_exit=error_exit
+    )
+    assert failed_with(rig, execution, "generate_site") == "prompt_refused"
+    assert rig.store.executions.require(execution.execution_id).error_exit == code
 
 
 def test_a_deploy_without_a_site_says_what_is_missing(rig: Rig) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import requests
 
 from core.clock import SystemClock
+from core.config import load_settings
 from core.hosts.environment import HostEnvironment
 from core.hosts.local_server.client import LocalServer
 from core.hosts.registry import find_host
@@ -145,7 +146,8 @@ def local_site(site_type: SiteType = SiteType.STATIC, *, isolation: bool = True)
     store = open_store(root)
     environment = HostEnvironment(
         root=root, runtime=runtime, store=store, clock=SystemClock(),
-        python=Path(sys.executable), isolation=isolation,
+        python=Path(sys.executable), environ={},
+        settings=load_settings({"isolation": "required" if isolation else "off"}, {}, base),
     )  # fmt: skip
     server = LocalServer(root, runtime, python=Path(sys.executable), clock=SystemClock())
     try:

@@ -17,7 +17,7 @@ import requests
 
 from core.clock import wait_for
 from core.errors import CancelledError, ConflictError, NothingToDeployError, StorageError
-from core.models.release import MARKER_PATH
+from core.models.release import MARKER_PATH, ReleaseFile
 from tests.site.local_host_kit import Site, listener_on, local_site, marker_at, second_session
 
 
@@ -333,6 +333,9 @@ def test_a_publish_that_died_half_way_leaves_nothing_in_the_way(site: Site) -> N
             raise StorageError("disk full", remedy="free it")
 
         def read(self, *_arguments: object) -> bytes:
+            raise NotImplementedError
+
+        def stream(self, *_arguments: object) -> Iterator[tuple[ReleaseFile, Iterator[bytes]]]:
             raise NotImplementedError
 
     url = site.publish().url

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from core.clock import wait_for
-from core.errors import ConflictError, MissingProgramError, NeedsYouError
+from core.errors import ConflictError, ExitCode, MissingProgramError, NeedsYouError
+from core.models.execution import Json
+from core.models.prompt import Prompt
+from core.models.session import SessionKey
 from core.models.states import AgentState, Needs, PromptKind, Receipt, TurnOutcome
 from core.paths import DataRoot
 from core.sandbox import has_bubblewrap
@@ -27,9 +30,10 @@ from tests.tmux.agents_bench import (
 )
 from tmux_bridge.agents.screen import MARK
 from tmux_bridge.agents.simulation import Simulation
-from tmux_bridge.claude import state
+from tmux_bridge.claude import seed, state
 from tmux_bridge.scripted_model import Reply, Script, ScriptedModel, Turn
 from tmux_bridge.scripted_model.script import Fault, Pace, When
+from tmux_bridge.tmux.panes import Key
 
 pytestmark = [
     pytest.mark.tmux,
@@ -295,6 +299,7 @@ def test_without_a_login_the_turn_fails_and_nothing_more_is_typed(place: DataRoo
         assert bench.agent(key).needs is Needs.LOGIN
         refused = bench.wait_receipt(bench.send(key, "and again"), Receipt.REFUSED)
         assert "not logged in" in (refused.reason or "")
+        assert refused.error_exit == ExitCode.LOGIN_NEEDED
         former = bench.agent(key).pane_pid
         bench.team.pane.ensure_ready(key, deadline_s=30)
         assert bench.agent(key).pane_pid != former
@@ -335,6 +340,7 @@ def test_a_missing_claude_refuses_the_prompt_with_its_remedy(place: DataRoot) ->
         refused = bench.wait_receipt(bench.send(key, "go"), Receipt.REFUSED)
         assert "no-such-claude" in (refused.reason or "")
         assert "npm install" in (refused.reason or "")
+        assert refused.error_exit == ExitCode.MISSING
         with pytest.raises(MissingProgramError):
             bench.team.pane.ensure_ready(key, deadline_s=5)
         assert bench.agent(key).state is AgentState.ABSENT
@@ -353,9 +359,82 @@ def test_a_first_run_screen_needs_the_operator_and_nothing_is_typed(
         assert agent.needs is Needs.LOGIN
         refused = bench.wait_receipt(prompt, Receipt.REFUSED)
         assert "Do you trust this folder?" in (refused.reason or "")
+        assert refused.error_exit is None
         with pytest.raises(NeedsYouError):
             bench.team.pane.ensure_ready(key, deadline_s=5)
         assert "GOT" not in bench.screen(key)
+
+
+def at_first_screen(bench: Bench, key: SessionKey) -> Prompt:
+    """A brief whose Claude shows a question of its own instead of starting."""
+    brief = bench.send(key, "build it", PromptKind.BRIEF)
+    agent = bench.wait_state(key, AgentState.NEEDS_YOU, deadline_s=40)
+    assert (agent.needs, agent.source) == (Needs.LOGIN, "pane")
+    bench.team.supervisor.ask(lambda: None)
+    assert bench.prompt(brief).receipt is Receipt.QUEUED
+    return brief
+
+
+@real
+def test_a_brief_waits_at_a_first_run_screen_and_is_typed_once_it_is_answered(
+    bench: Bench, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "FIRST_RUN_S", 3.0)
+    monkeypatch.setattr(seed, "_merge", without_trust)
+    key, before = bench.session(model), len(texts(model))
+    brief = at_first_screen(bench, key)
+    bench.restart()
+    assert f"{MARK} No, exit" in bench.screen(key)
+    press(bench, key, "Down")
+    press(bench, key, "Enter")
+    bench.wait_state(key, AgentState.IDLE)
+    assert bench.turn(brief).outcome is TurnOutcome.FINISHED
+    assert texts(model)[before:] == ["build it"]
+
+
+def press(bench: Bench, key: SessionKey, button: Key) -> None:
+    """As a person does who has attached."""
+    pane_id = bench.agent(key).pane_id
+    assert pane_id is not None
+    bench.team.terminal.press(pane_id, button)
+
+
+def without_trust(document: dict[str, Json], folder: Path, api_key: str | None) -> None:
+    """A first start on this computer, but for the theme."""
+    document.update({"hasCompletedOnboarding": True, "theme": "dark"})
+
+
+@pytest.fixture
+def asking(place: DataRoot, short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A Claude that shows a question and exits at Enter; each start adds a line to `starts`."""
+    monkeypatch.setattr(state, "FIRST_RUN_S", 1.0)
+    body = f"""echo x >> {short_folder}/starts; echo "Do you trust this folder?"; read -r line"""
+    with bench_on(place, Manner(command=fake_claude(short_folder, body), isolation=False)) as made:
+        yield made
+
+
+def test_a_claude_that_is_left_at_its_first_run_screen_is_not_asked_again(
+    asking: Bench, short_folder: Path
+) -> None:
+    key = asking.session()
+    brief = at_first_screen(asking, key)
+    press(asking, key, "Enter")
+    refused = asking.wait_receipt(brief, Receipt.REFUSED)
+    assert (refused.reason or "").startswith("Claude did not start: ")
+    assert asking.wait_state(key, AgentState.ENDED).evidence.startswith("Claude did not start: ")
+    assert (short_folder / "starts").read_text() == "x\n"
+
+
+def test_a_claude_that_is_killed_at_its_first_run_screen_asks_again(
+    asking: Bench, short_folder: Path
+) -> None:
+    key = asking.session()
+    brief = at_first_screen(asking, key)
+    asking.kill_claude(key)
+    starts = short_folder / "starts"
+    asking.until(lambda: starts.read_text() == "x\nx\n", "another start", key)
+    asking.wait_state(key, AgentState.NEEDS_YOU)
+    assert asking.prompt(brief).receipt is Receipt.QUEUED
 
 
 def test_a_claude_that_exits_at_once_ends_with_its_last_words(

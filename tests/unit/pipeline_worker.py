@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,15 @@ from core.errors import BuilderError, CancelledError
 from core.models.checks import CheckDocument
 from core.models.execution import Json
 from core.models.prompt import Turn
-from core.models.release import Destroyed, Plan, Published, Release, ReleaseFile, Resource
+from core.models.release import (
+    Destroyed,
+    Drift,
+    Plan,
+    Published,
+    Release,
+    ReleaseFile,
+    Resource,
+)
 from core.models.session import Session, SessionKey
 from core.models.states import Receipt, TurnOutcome
 from core.models.user import HostProvider, SiteType, User, make_user_id
@@ -150,6 +158,11 @@ class Trees:
     def read(self, release: Release, path: str) -> bytes:
         return b""
 
+    def stream(
+        self, release: Release, files: Sequence[ReleaseFile]
+    ) -> Iterator[tuple[ReleaseFile, Iterator[bytes]]]:
+        return iter(())
+
 
 class Releases:
     def __init__(self, root: DataRoot, behaviour: Behaviour) -> None:
@@ -213,6 +226,11 @@ class Host:
 
     def ensure_served(self, session: Session) -> str | None:
         return None
+
+    def prepare(self, session: Session) -> None: ...
+
+    def drift(self, session: Session) -> tuple[Drift, ...]:
+        return ()
 
     def destroy(self, key: SessionKey) -> Destroyed:
         return Destroyed(deleted=())

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.clock import wait_for
 from core.paths import library_folder
-from tmux_bridge.scripted_model import ScriptedModel, load_script
+from tmux_bridge.scripted_model import ScriptedModel, at_pace, load_script
 from tmux_bridge.scripted_model.script import (
     Call,
     Choice,
@@ -309,3 +310,13 @@ def test_only_the_newest_requests_are_remembered() -> None:
         assert [record.text for record in model.requests] == ["number 3", "number 4", "number 5"]
     finally:
         model.stop()
+
+
+def test_another_pace_changes_no_word_of_an_answer(serve: Serve) -> None:
+    own = Reply(text="one two three", pace=Pace(delay_s=30.0), calls=(Call(name="Bash"),))
+    script = Script(name="s", turns=(Turn(name="t", replies=(own,)),), default=own)
+    paced = at_pace(script, Pace(chunk_chars=4))
+    assert paced.turns[0].replies[0].calls == own.calls
+    assert paced.default == msgspec.structs.replace(own, pace=Pace(chunk_chars=4))
+    _, content, _ = call(serve(paced), body(user("go"), stream=True))
+    assert content.count(b"text_delta") == 4

@@ -254,6 +254,66 @@ def test_a_view_that_cannot_be_written_does_not_harm_the_run(
     assert rig.store.executions.require(run(rig)).status is ExecutionStatus.COMPLETED
 
 
+def polling_threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith(("dbos", "queue-w"))]
+
+
+def comes_to_rest(rig: Rig) -> bool:
+    """Not while the engine still records the end of a run."""
+    rig.engine.rest()
+    return rig.engine.is_resting
+
+
+def test_an_idle_engine_rests_and_the_next_run_wakes_it(rig: Rig) -> None:
+    first = run(rig)
+    assert polling_threads()
+    assert wait_for(lambda: comes_to_rest(rig), deadline_s=10)
+    assert polling_threads() == []
+    key = rig.store.executions.require(first).key
+    second = rig.store.executions.add(key, from_step=4, step_three=StepState.OK).execution_id
+    assert rig.drive(30.0)
+    assert states(rig, second) == ["ok"] * 7
+    assert not rig.engine.is_resting
+
+
+def test_a_resting_engine_still_knows_what_it_ran(rig: Rig) -> None:
+    execution_id = run(rig)
+    assert wait_for(lambda: comes_to_rest(rig), deadline_s=10)
+    assert rig.engine.state(execution_id) is EngineState.ENDED
+    assert rig.engine.state("unknown") is EngineState.UNKNOWN
+
+
+def test_an_engine_does_not_rest_while_a_run_is_unfinished(rig: Rig) -> None:
+    rig.behaviour.turn_hangs = True
+    execution_id = rig.store.executions.add(rig.add_session()).execution_id
+    assert rig.drive(30.0, until=lambda: states(rig, execution_id)[2] == "running")
+    rig.engine.rest()
+    assert not rig.engine.is_resting
+    rig.behaviour.turn_hangs = False
+    assert rig.drive(30.0)
+    assert states(rig, execution_id) == ["ok"] * 7
+
+
+def test_runs_that_meet_an_engine_on_its_way_to_rest_are_not_lost(rig: Rig) -> None:
+    key, done = rig.add_session(), threading.Event()
+
+    def rest() -> None:
+        while not done.wait(0.01):
+            rig.engine.rest()
+
+    thread = threading.Thread(target=rest)
+    thread.start()
+    try:
+        for _ in range(5):
+            rig.store.executions.add(key)
+            assert rig.drive(30.0)
+    finally:
+        done.set()
+        thread.join(10)
+    ends = {one.status for one in rig.store.executions.of_session(key)}
+    assert ends == {ExecutionStatus.COMPLETED}
+
+
 def test_a_stop_leaves_the_run_for_the_next_worker(tmp_path: Path) -> None:
     first = Rig(tmp_path)
     first.behaviour.turn_hangs = True

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from core.publish.headers import IMMUTABLE, REVALIDATE, cache_control, content_type
+from core.models.release import MARKER_PATH
+from core.publish.headers import (
+    IMMUTABLE,
+    REVALIDATE,
+    cache_control,
+    content_type,
+    headers_digest,
+    object_headers,
+)
 from core.publish.procfile import web_command
 
 
@@ -41,6 +49,19 @@ def test_the_media_type_follows_the_ending(path: str, expected: str) -> None:
 )
 def test_only_names_with_a_content_hash_are_kept_for_a_year(path: str, expected: str) -> None:
     assert cache_control(path) == expected
+
+
+def test_an_object_always_says_its_type_and_how_long_it_is_kept() -> None:
+    assert object_headers("a/style.css") == {
+        "Content-Type": "text/css; charset=utf-8", "Cache-Control": REVALIDATE,
+    }  # fmt: skip
+    assert object_headers("app.3f9a1c2b.js")["Cache-Control"] == IMMUTABLE
+    assert object_headers(MARKER_PATH)["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_the_digest_of_headers_is_another_where_the_headers_are() -> None:
+    assert headers_digest("a.css") == headers_digest("b/c.css")
+    assert len({headers_digest(path) for path in ("a.css", "a.js", "a.3f9a1c2b.css")}) == 3
 
 
 @pytest.mark.parametrize(

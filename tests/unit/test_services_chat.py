@@ -10,6 +10,7 @@ from core.errors import (
     BuilderError,
     ConflictError,
     ExitCode,
+    LoginNeededError,
     MissingProgramError,
     NeedsYouError,
     NotFoundError,
@@ -159,6 +160,30 @@ def test_a_message_that_did_not_arrive_says_why(
     with pytest.raises(BuilderError, match="the pane died") as caught:
         chat.wait_reply(prompt.prompt_id, 10)
     assert caught.value.exit_code == exit_code
+
+
+@pytest.mark.parametrize(
+    ("error_exit", "kind", "code"),
+    [
+        (ExitCode.MISSING, MissingProgramError, "missing"),
+        (ExitCode.LOGIN_NEEDED, LoginNeededError, "login_needed"),
+        (ExitCode.FAILED, BuilderError, "failed"),
+        (None, ConflictError, "refused"),
+    ],
+)
+def test_a_refused_message_has_the_exit_code_of_its_cause(
+    place: Place, error_exit: ExitCode | None, kind: type[BuilderError], code: str
+) -> None:
+    chat, key = place.services.chat, place.session()
+    prompt = chat.send(key, "hello")
+    place.store.prompts.move(
+        prompt.prompt_id, Receipt.REFUSED, reason="No claude.", error_exit=error_exit
+    )
+    assert chat.wait_receipt(prompt.prompt_id, 10).error_exit == error_exit
+    with pytest.raises(BuilderError) as caught:
+        chat.wait_reply(prompt.prompt_id, 10)
+    assert (type(caught.value), caught.value.code) == (kind, code)
+    assert caught.value.message == "The message was refused: No claude."
 
 
 def test_a_wait_has_an_end_and_knocks_for_a_dead_worker(

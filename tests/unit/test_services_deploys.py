@@ -16,6 +16,7 @@ from core.errors import (
     UsageError,
 )
 from core.models.execution import Json
+from core.models.release import Resource
 from core.models.request import RequestKind
 from core.models.session import SessionKey
 from core.models.states import AgentState, ExecutionStatus, StepState
@@ -308,10 +309,117 @@ def test_the_plan_names_the_next_run_and_changes_nothing(place: Place) -> None:
     assert str(again[0]["tags"]["ExecutionID"]).endswith("_r2")
 
 
-def test_the_plan_of_a_host_that_is_not_built_says_so(place: Place) -> None:
+def cloud_site(place: Place) -> SessionKey:
     user = place.services.users.create("ana@acme.io", "+48600100200", start=False).user
     key = place.services.sessions.create(user.user_id, host_provider="aws", start=False).session.key
     (place.source(key) / "index.html").write_text("<h1>hello</h1>")
+    return key
 
-    with pytest.raises(UsageError, match="not built"):
-        place.services.deploys.plan(key)
+
+def suffix_of(place: Place, key: SessionKey) -> str | None:
+    session = place.store.sessions.get(key)
+    assert session is not None
+    return session.name_suffix
+
+
+def test_a_suffix_is_kept_with_the_run_that_asked_for_it(place: Place) -> None:
+    key = cloud_site(place)
+    execution = place.services.deploys.start(key, suffix="x1")
+    assert suffix_of(place, key) == "x1"
+    place.finish(execution.execution_id, ExecutionStatus.FAILED)
+    place.services.deploys.start(key)
+    assert suffix_of(place, key) == "x1"
+
+
+@pytest.mark.parametrize("suffix", ["", "X1", "a-b", "toolong123456", "é"])
+def test_a_suffix_that_no_cloud_takes_is_refused(place: Place, suffix: str) -> None:
+    key = cloud_site(place)
+    for act in (place.services.deploys.start, place.services.deploys.plan):
+        with pytest.raises(UsageError):
+            act(key, suffix=suffix)
+    assert suffix_of(place, key) is None
+    assert place.store.executions.of_session(key) == []
+
+
+def test_a_suffix_is_for_clouds_only(place: Place) -> None:
+    with pytest.raises(UsageError, match="cloud hosts"):
+        place.services.deploys.start(with_site(place), suffix="x1")
+
+
+def test_once_there_are_resources_their_names_stay(place: Place) -> None:
+    key = cloud_site(place)
+    place.store.sessions.set_name_suffix(key, "x1")
+    place.store.sessions.add_resource(key, Resource(kind="s3_bucket", resource_id="tmux-b"))
+    with pytest.raises(ConflictError, match="tmux-b") as caught:
+        place.services.deploys.start(key, suffix="x2")
+    assert (caught.value.code, suffix_of(place, key)) == ("names_fixed", "x1")
+    assert place.services.deploys.start(key, suffix="x1").run == 1
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_a_plan_needs_no_login_and_shows_names_with_their_suffix(
+    place: Place, cloud: str, kind: str
+) -> None:
+    user = place.services.users.create("ana@acme.io", "+48600100200", start=False).user
+    key = place.services.sessions.create(
+        user.user_id, host_provider=cloud, site_type=kind, start=False
+    ).session.key
+    (place.source(key) / "index.html").write_text("<h1>hello</h1>")
+    (place.source(key) / "Procfile").write_text("web: exec python3 app.py\n")
+    assert any("-x1-" in name for name in planned_ids(place, key, "x1"))
+    assert not any("-x1-" in name for name in planned_ids(place, key, None))
+    assert suffix_of(place, key) is None
+
+
+def planned_ids(place: Place, key: SessionKey, suffix: str | None) -> list[str]:
+    rows = place.services.deploys.plan(key, suffix=suffix)["plan"]
+    assert isinstance(rows, list)
+    return [str(row["id"]) for row in rows if isinstance(row, dict)]
+
+
+def test_a_busy_session_keeps_its_names(place: Place) -> None:
+    key = cloud_site(place)
+    place.services.deploys.start(key)
+    with pytest.raises(ConflictError):
+        place.services.deploys.start(key, suffix="x1")
+    assert suffix_of(place, key) is None
+
+
+def test_the_limit_of_deletions_goes_with_the_run_its_retry_and_a_rollback(place: Place) -> None:
+    key = with_site(place)
+    deploys = place.services.deploys
+    for content in ("one", "two"):
+        place.deploy(key, content)
+    failed = deploys.start(key, max_delete=7)
+    assert failed.max_delete == 7
+    place.fail(failed.execution_id, 4, "too_many_deletes", "It would delete 9.")
+    again = deploys.retry(failed.execution_id)
+    assert again.max_delete == 7
+    place.finish(again.execution_id)
+    assert deploys.rollback(key, None, 0).max_delete == 0
+
+
+def test_the_plan_of_a_rollback_says_what_would_change(place: Place) -> None:
+    key = with_site(place)
+    place.deploy(key, "one")
+    with pytest.raises(AnswerIsNoError):
+        place.services.deploys.plan_rollback(key)
+    place.deploy(key, "two")
+    plan = place.services.deploys.plan_rollback(key)
+    files = plan["files"]
+    assert isinstance(files, dict)
+    assert (files["total"], files["changed"], files["deleted"]) == (1, 1, 0)
+    with pytest.raises(NotFoundError):
+        place.services.deploys.plan_rollback(key, 9)
+    assert place.worker.starts == 0
+
+
+def test_drift_is_asked_of_the_worker(place: Place) -> None:
+    key = with_site(place)
+    found: Json = [{"kind": "s3_bucket", "id": "b", "what": "p", "expected": "x", "found": "y"}]
+    asked = answers(place, {"drift": found})
+    assert place.services.deploys.drift(key) == {
+        "user_id": key.user_id, "session_id": key.session_id, "drift": found,
+    }  # fmt: skip
+    assert asked == [(RequestKind.DRIFT, {})]

@@ -12,8 +12,9 @@ from tests.unit.services_place import Place, make_place
 
 IDS = {
     "python", "tmux.bin", "tmux.server", "term", "term.nested", "data", "bubblewrap", "claude.bin",
-    "claude.login", "aws.profile", "aws.login", "aws.rights", "azure.login", "azure.sub",
-    "azure.providers", "chromium", "clock", "library",
+    "claude.login", "chromium", "clock", "library", "aws.lib", "aws.profile", "aws.region",
+    "aws.reach", "aws.login", "aws.rights", "azure.lib", "azure.reach", "azure.login", "azure.sub",
+    "azure.location", "azure.providers",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_every_promised_check_is_made_and_each_fault_has_a_fix(tmp_path: Path) -
     assert all(check.ms >= 0 for check in report.checks)
 
 
-def test_a_well_computer_is_ready_for_local_but_never_for_a_cloud_yet(tmp_path: Path) -> None:
+def test_a_well_computer_is_ready_for_what_needs_no_account(tmp_path: Path) -> None:
     place = make_place(tmp_path, probes=WELL)
     report = place.services.doctor.run({"local", "demo", "claude"})
     assert report.is_well
@@ -62,11 +63,34 @@ def test_a_well_computer_is_ready_for_local_but_never_for_a_cloud_yet(tmp_path: 
         "demo": True, "local": True, "aws": False, "azure": False, "claude": True,
     }  # fmt: skip
 
-    aws = place.services.doctor.run({"aws"})
-    assert not aws.is_well
-    assert check_of(aws, "aws.login").state is CheckState.WARN
-    assert "not built" in check_of(aws, "aws.login").found
-    assert check_of(aws, "azure.login").state is CheckState.SKIP
+
+def test_a_cloud_that_nobody_asks_about_is_not_looked_at(tmp_path: Path) -> None:
+    place = make_place(tmp_path, probes=WELL)
+    report = place.services.doctor.run({"local"})
+    clouds = [check for check in report.checks if check.id.startswith(("aws.", "azure."))]
+    assert {check.state for check in clouds} == {CheckState.SKIP}
+    assert all("--for" in check.found for check in clouds)
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+def test_a_cloud_is_ready_when_all_its_checks_are_well(tmp_path: Path, cloud: str) -> None:
+    names = {name for name in IDS if name.startswith(f"{cloud}.")} | {"clock"}
+    well = {**WELL, **{name: found("ok") for name in names}}
+    assert make_place(tmp_path / "well", probes=well).services.doctor.run({cloud}).ready[cloud]
+    for name in names:
+        probes = {**well, name: found("fail")}
+        place = make_place(tmp_path / name, probes=probes)
+        report = place.services.doctor.run({cloud})
+        assert not report.ready[cloud], name
+        assert report.ready["local"], name
+
+
+def test_the_policies_need_no_login_and_another_cloud_has_none(tmp_path: Path) -> None:
+    doctor = make_place(tmp_path).services.doctor
+    assert doctor.policy("aws")["Version"] == "2012-10-17"
+    assert doctor.policy("azure")["IsCustom"] is True
+    with pytest.raises(UsageError, match="gcp"):
+        doctor.policy("gcp")
 
 
 def test_a_fault_that_does_not_matter_is_skipped_with_its_words(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_deploy_document_has_every_promised_key(place: Place) -> None:
     empty = place.services.status.deploy_document(execution_id)
     assert set(empty) == {
         "execution_id", "user_id", "session_id", "deploy", "url", "host_provider", "site_type",
-        "state", "steps", "files", "check", "tests", "shots", "resources", "cost",
+        "state", "steps", "files", "check", "tests", "shots", "timings", "resources", "cost",
     }  # fmt: skip
     assert empty["cost"] == {"today_usd": None, "total_usd": None, "estimated": False}
     assert (empty["check"], empty["resources"], empty["state"]) == (None, [], "pending")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from core.errors import ConflictError, StorageError
 from core.models.execution import LogLevel
 from core.models.request import RequestKind, RequestState
+from core.models.session import SessionKey
 from core.models.states import (
     AgentState,
     ExecutionStatus,
+    ModelSpeed,
     PromptKind,
     Receipt,
     StepState,
@@ -20,6 +23,14 @@ from core.paths import DataRoot
 from core.store.schema import MIGRATIONS
 from core.store.store import open_store
 from tests.unit.services_place import Place, make_place
+
+OLD_ROWS = """
+    INSERT INTO users VALUES
+        ('u', 'a@b.io', '5550100', NULL, '2026-01-12T14:22:33Z', 'local', 'static');
+    INSERT INTO sessions (user_id, session_id, host_provider, site_type, created_at, updated_at)
+        VALUES ('u', 's', 'local', 'static', '2026-01-12T14:22:33Z', '2026-01-12T14:22:33Z');
+    INSERT INTO prompts (prompt_id, user_id, session_id, seq, kind, text, receipt, created_at)
+        VALUES ('p', 'u', 's', 1, 'wish', 'hello', 'queued', '2026-01-12T14:22:33Z')"""
 
 
 @pytest.fixture
@@ -44,6 +55,19 @@ def test_a_store_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError):
         open_store(root)
+
+
+def test_a_store_of_an_older_program_is_brought_up_to_date(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    old = sqlite3.connect(root.store)
+    old.executescript(";".join((*MIGRATIONS[0], OLD_ROWS, "PRAGMA user_version = 1")))
+    old.close()
+    store = open_store(root)
+    session, prompt = store.sessions.get(SessionKey("u", "s")), store.prompts.get("p")
+    store.close()
+    assert session is not None
+    assert prompt is not None
+    assert (session.model_speed, prompt.error_exit) == (ModelSpeed.NORMAL, None)
 
 
 def test_a_failed_transaction_leaves_nothing(place: Place) -> None:

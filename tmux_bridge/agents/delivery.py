@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 
-from core.errors import BuilderError
+from core.errors import BuilderError, ExitCode
 from core.models.prompt import Prompt
 from core.models.session import Agent, SessionKey
 from core.models.states import AgentState, Needs, PromptKind, Receipt
 from core.store.store import Store
 from tmux_bridge.agents.sender import PromptSender
 from tmux_bridge.agents.watching import Watched, Watcher
+from tmux_bridge.claude.state import waits_at_first_screen
 
 START_FAILED = "Claude did not start"
 LOOK = "Look at the session: tmux-builder session attach, or tmux-builder doctor."
@@ -87,7 +88,8 @@ class Delivery:
         )
         now = self._store.prompts.get(prompt.prompt_id)
         if now is not None and now.receipt is Receipt.QUEUED and not error.retryable:
-            self._sender.settle(now, Receipt.REFUSED, f"{error.message} {error.remedy}")
+            why = f"{error.message} {error.remedy}"
+            self._sender.settle(now, Receipt.REFUSED, why, error_exit=int(error.exit_code))
         return Step.FAILED
 
     def _move(self, prompt: Prompt) -> None:
@@ -97,13 +99,24 @@ class Delivery:
             return
         agent = watched.agent
         if agent.needs is Needs.LOGIN and self._sender.withdraw(prompt, agent.server_pid or 0):
-            asks = agent.question or agent.evidence
-            self._sender.settle(
-                prompt, Receipt.REFUSED, f"Claude waits at a screen of its own: {asks} {LOOK}"
-            )
+            self._hold_or_refuse(prompt, agent)
             return
         mark = self._watcher.mark(watched)
         self._sender.step(prompt, agent, mark=mark, server_pid=agent.server_pid or 0)
+
+    def _hold_or_refuse(self, prompt: Prompt, agent: Agent) -> None:
+        """Nothing is typed into a login: a run waits until a person has answered, a wish does not.
+
+        A refused login is no question, so there is nothing to wait for.
+        """
+        is_question = waits_at_first_screen(agent)
+        if is_question and prompt.kind is PromptKind.BRIEF:
+            return
+        asks = agent.question or agent.evidence
+        self._sender.settle(
+            prompt, Receipt.REFUSED, f"Claude waits at a screen of its own: {asks} {LOOK}",
+            error_exit=None if is_question else int(ExitCode.LOGIN_NEEDED),
+        )  # fmt: skip
 
     def _move_asleep(self, prompt: Prompt) -> None:
         """Nobody is awake: what was not pasted wakes, what was got no receipt."""

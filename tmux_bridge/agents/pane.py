@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.clock import Clock, wait_for
-from core.errors import CancelledError, ConflictError, NeedsYouError, TimedOutError, UsageError
+from core.errors import (
+    CancelledError,
+    ConflictError,
+    NeedsYouError,
+    TimedOutError,
+    UsageError,
+    class_of,
+)
 from core.models.prompt import Prompt, Turn
 from core.models.session import Agent, SessionKey
 from core.models.states import AgentState, Receipt
@@ -68,7 +75,8 @@ class TmuxAgentPane:
 
         Raises:
             NeedsYouError: Claude waits for a person, so the end cannot come by itself.
-            ConflictError: The prompt was refused, or nothing proves that it arrived.
+            ConflictError: The prompt was refused, or nothing proves that it arrived; where an
+                error refused it, that error's class.
             CancelledError, TimedOutError: As the names say.
         """
         end = self._clock.monotonic() + deadline_s
@@ -181,7 +189,7 @@ class TmuxAgentPane:
 
     def _finished_turn(self, prompt: Prompt) -> Turn | None:
         if prompt.receipt in {Receipt.REFUSED, Receipt.UNKNOWN}:
-            raise ConflictError(
+            raise class_of(prompt.error_exit, ConflictError)(
                 f"The prompt was not confirmed by Claude: {prompt.reason}",
                 remedy=LOOK.format(prompt.key.session_id),
                 code=f"prompt_{prompt.receipt}",

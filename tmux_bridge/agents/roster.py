@@ -19,10 +19,15 @@ START_LIST_EVERY_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """Whether a pane's process lives, None where tmux could not be asked, and how it ended."""
+    """Whether a pane's process lives, None where tmux could not be asked, and how it ended.
+
+    Attributes:
+        has_exited: It ended by itself, by nobody's signal and with its pane still there.
+    """
 
     alive: bool | None
     gone: str = ""
+    has_exited: bool = False
 
 
 class PaneRoster:
@@ -65,7 +70,9 @@ class PaneRoster:
             if started_at_s is not None and started_at_s >= self._listed_at:
                 return Life(alive=None)
             return Life(alive=False, gone=self._why_missing(agent))
-        return Life(alive=not pane.dead, gone=_why_dead(pane) if pane.dead else "")
+        if not pane.dead:
+            return Life(alive=True)
+        return Life(alive=False, gone=_why_dead(pane), has_exited=not pane.dead_signal)
 
     def born_at(self, agent: Agent) -> datetime | None:
         """When the agent's session in tmux was made; None where it is not listed."""

@@ -107,9 +107,11 @@ class PromptSender:
         self._store.prompts.move(prompt.prompt_id, Receipt.QUEUED)
         return True
 
-    def settle(self, prompt: Prompt, receipt: Receipt, reason: str) -> None:
-        """The prompt ends here, with the sentence that says why."""
-        self._store.prompts.move(prompt.prompt_id, receipt, reason=reason)
+    def settle(
+        self, prompt: Prompt, receipt: Receipt, reason: str, *, error_exit: int | None = None
+    ) -> None:
+        """The prompt ends here, with the sentence that says why, and the cause's exit code."""
+        self._store.prompts.move(prompt.prompt_id, receipt, reason=reason, error_exit=error_exit)
         self.forget(prompt.prompt_id)
         logger.info("prompt settled", extra={"prompt_id": prompt.prompt_id, "receipt": receipt})
 

@@ -27,6 +27,7 @@ from tmux_bridge.agents.sender import PromptSender
 from tmux_bridge.agents.starter import Starter
 from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.agents.watching import Watched, Watcher, ended
+from tmux_bridge.claude.state import waits_at_first_screen
 
 IDLE_TICK_S = 0.1
 BUSY_TICK_S = 0.02
@@ -226,6 +227,9 @@ class Supervisor:
         if before.state is AgentState.STARTING and life.alive is False:
             self._start_failed(watched, life)
             return True
+        if waits_at_first_screen(before) and life.has_exited:
+            self._left_first_screen(watched, life)
+            return True
         changed = self._watcher.look(watched, life)
         if changed:
             self._prompts_may_wait = True
@@ -266,6 +270,12 @@ class Supervisor:
             self._end(watched.agent, f"{START_FAILED}: {reason}", AgentState.ENDED)
             return
         self._begin(agent)
+
+    def _left_first_screen(self, watched: Watched, life: Life) -> None:
+        """A person chose to exit there: to start it once more would be to ask once more."""
+        why = f"{START_FAILED}: {last_words(self._last_screen(watched.agent)) or life.gone}"
+        self._delivery.refuse_waiting(watched.agent.key, f"{why.rstrip('.')}.")
+        self._end(watched.agent, why, AgentState.ENDED)
 
     def _begin(self, agent: Agent) -> Agent:
         self._watched[agent.key] = self._watcher.begin(agent, started_at=agent.since)

@@ -136,6 +136,11 @@ def starting(agent: Agent, evidence: str, now: datetime) -> Watch:
     return Watch(agent=begun)
 
 
+def waits_at_first_screen(agent: Agent) -> bool:
+    """Whether it shows a question of its own instead of starting: trust, theme, licence."""
+    return agent.needs is Needs.LOGIN and agent.source == "pane"
+
+
 def _apply_event(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
     handler = _HANDLERS.get(event.event)
     return watch if handler is None else handler(watch, event, facts)

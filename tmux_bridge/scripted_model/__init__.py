@@ -6,7 +6,9 @@ files. Nothing in here knows tmux or the store. Standard library and msgspec onl
 
 from __future__ import annotations
 
-from tmux_bridge.scripted_model.script import Reply, Script, Turn, load_script
+from tmux_bridge.scripted_model.script import Pace, Reply, Script, Turn, at_pace, load_script
 from tmux_bridge.scripted_model.server import RequestRecord, ScriptedModel
 
-__all__ = ["Reply", "RequestRecord", "Script", "ScriptedModel", "Turn", "load_script"]
+__all__ = [
+    "Pace", "Reply", "RequestRecord", "Script", "ScriptedModel", "Turn", "at_pace", "load_script",
+]  # fmt: skip

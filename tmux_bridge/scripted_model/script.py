@@ -140,6 +140,19 @@ class Script(_Own, frozen=True):
     choices: dict[str, Choice] = {}
 
 
+def at_pace(script: Script, pace: Pace) -> Script:
+    """The same answers, every one a person sees given at this pace instead of its own."""
+
+    def paced(reply: Reply) -> Reply:
+        return msgspec.structs.replace(reply, pace=pace)
+
+    turns = (
+        msgspec.structs.replace(turn, replies=tuple(paced(reply) for reply in turn.replies))
+        for turn in script.turns
+    )
+    return msgspec.structs.replace(script, turns=tuple(turns), default=paced(script.default))
+
+
 def load_script(path: Path) -> Script:
     """Read a script; a string `{file:NAME}` in it becomes the content of that file beside it.
 

@@ -27,6 +27,7 @@ class Entry(NamedTuple):
 NOUNS = {
     "user": "Customers: one per e-mail and phone.",
     "session": "Sites: a folder and a Claude each.",
+    "session env": "Variables of a dynamic site's program.",
     "library": "What is handed to Claude.",
     "config": "Settings.",
 }
@@ -83,11 +84,31 @@ ENTRIES = (
         ("tmux-builder session command ana@example.org /compact",),
     ),
     Entry(
-        "session logs", "logs", "Show a session's log, terminal or chat.",
+        "session logs", "logs", "Show a session's log, terminal or chat, or its program's output.",
         (
             "tmux-builder session logs ana@example.org --level error",
             "tmux-builder session logs ana@example.org --chat",
+            "tmux-builder session logs ana@example.org --app --lines 50",
         ),
+    ),
+    Entry(
+        "session drift", "drift", "Show what somebody changed by hand on the session's host.",
+        ("tmux-builder session drift ana@example.org",),
+    ),
+    Entry(
+        "session env set", "variables", "Give the program a variable; its value comes from stdin.",
+        (
+            "tmux-builder session env set ana@example.org API_KEY < key.txt",
+            "tmux-builder session env set ana@example.org API_KEY",
+        ),
+    ),
+    Entry(
+        "session env unset", "variables", "Take a variable from the program.",
+        ("tmux-builder session env unset ana@example.org API_KEY",),
+    ),
+    Entry(
+        "session env list", "variables", "List the names of the program's variables.",
+        ("tmux-builder session env list ana@example.org",),
     ),
     Entry(
         "session kill", "session", "End a session's Claude; its files stay.",
@@ -95,7 +116,11 @@ ENTRIES = (
     ),
     Entry(
         "deploy", "deploy", "Put the site on its host, check, photograph and test it.",
-        ("tmux-builder deploy ana@example.org", "tmux-builder deploy ana@example.org -n"),
+        (
+            "tmux-builder deploy ana@example.org",
+            "tmux-builder deploy ana@example.org -n",
+            "tmux-builder deploy ana@example.org --suffix x1",
+        ),
         dry_run=True, in_pane=True,
     ),
     Entry(
@@ -105,7 +130,10 @@ ENTRIES = (
     ),
     Entry(
         "destroy", "destroy", "Delete what the session has on its host; local files stay.",
-        ("tmux-builder destroy ana@example.org --confirm sess_20260112_142233",),
+        (
+            "tmux-builder destroy ana@example.org --confirm sess_20260112_142233",
+            "tmux-builder destroy ana@example.org -n",
+        ),
         dry_run=True,
     ),
     Entry(
@@ -139,7 +167,11 @@ ENTRIES = (
     ),
     Entry(
         "doctor", "doctor", "Check this computer; each fault comes with its fix.",
-        ("tmux-builder doctor", "tmux-builder doctor --for local --json"),
+        (
+            "tmux-builder doctor",
+            "tmux-builder doctor --for aws --json",
+            "tmux-builder doctor --policy aws > policy.json",
+        ),
     ),
     Entry(
         "demo", "demo", "Build, deploy and change a site; the model is scripted.",
@@ -203,16 +235,12 @@ EXIT_CODES = (
 
 def members(noun: str | None) -> list[tuple[str, str]]:
     """(word, summary) of what may follow `noun`; of the first word for None."""
-    if noun is not None:
-        return [
-            (entry.name.split(" ")[1], entry.summary)
-            for entry in ENTRIES
-            if entry.name.startswith(f"{noun} ")
-        ]
+    before = "" if noun is None else f"{noun} "
     found: dict[str, str] = {}
     for entry in ENTRIES:
-        word = entry.name.split(" ")[0]
-        found.setdefault(word, NOUNS.get(word, entry.summary))
+        if entry.name.startswith(before):
+            word = entry.name.removeprefix(before).split(" ")[0]
+            found.setdefault(word, NOUNS.get(f"{before}{word}", entry.summary))
     return list(found.items())
 
 

@@ -152,7 +152,7 @@ class WordGroup(click.Group):
         name = cmd_name if self.noun is None else f"{self.noun} {cmd_name}"
         if name in BY_NAME:
             return load(name)
-        is_noun = self.noun is None and any(known.startswith(f"{name} ") for known in BY_NAME)
+        is_noun = any(known.startswith(f"{name} ") for known in BY_NAME)
         return WordGroup(name) if is_noun else None
 
     def resolve_command(
@@ -229,7 +229,7 @@ def _bare_wait(args: list[str]) -> list[str]:
 @click.pass_context
 def _need_verb(ctx: click.Context) -> None:
     """A noun alone does nothing."""
-    noun = ctx.info_name
+    noun = ctx.command.noun if isinstance(ctx.command, WordGroup) else None
     if ctx.invoked_subcommand is None:
         if isinstance(ctx.obj, Call):
             ctx.obj.command = noun

@@ -13,6 +13,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from core.files import read_regular
+
 LARGEST_LOG_BYTES = 1024 * 1024
 LAST_LINES = 12
 LONGEST_LINE = 300
@@ -77,3 +79,12 @@ class AppLog:
                     os.rename(NAME, f"{NAME}.1", src_dir_fd=logs, dst_dir_fd=logs)
         finally:
             os.close(logs)
+
+
+def newest_lines(session_folder: Path, count: int) -> str:
+    """The newest lines of a session's `app.log`, out of its two files; links are not followed."""
+    content = b"".join(
+        read_regular(session_folder, f"logs/{name}", limit=2 * LARGEST_LOG_BYTES) or b""
+        for name in (f"{NAME}.1", NAME)
+    )
+    return "\n".join(content.decode(errors="replace").splitlines()[-max(1, count) :])

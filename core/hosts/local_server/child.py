@@ -22,6 +22,7 @@ from pathlib import Path
 
 from core.errors import AnswerIsNoError
 from core.hosts.local_server.app_log import AppLog
+from core.hosts.local_server.variables_file import VariablesFile
 from core.sandbox import Sandbox, bubblewrap_arguments, python_folders, require_bubblewrap
 
 START_DEADLINE_S = 15.0
@@ -39,6 +40,7 @@ class ChildPlan:
     release: Path
     data: Path
     isolated: bool
+    variables: VariablesFile
     record: Path
     """Where an uncontained run is noted, so that a killed server's successor can end it."""
 
@@ -90,7 +92,7 @@ class Child:
             self.process.kill()
         await self.process.wait()
         await self._drained()
-        self._plan.record.unlink(missing_ok=True)
+        _forget(self._plan.record, self.process.pid)
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the program's group; contained, that is the group of the sandbox's init."""
@@ -117,6 +119,7 @@ async def start_child(plan: ChildPlan, log: AppLog) -> Child:
 
     Raises:
         MissingProgramError: It must be contained and cannot be.
+        StorageError: The file of its variables is damaged.
     """
     port = _free_port()
     plan.data.mkdir(mode=0o700, exist_ok=True)
@@ -179,6 +182,7 @@ async def _start(plan: ChildPlan, command: list[str], port: int, keep: tuple[int
 
 def _environment(plan: ChildPlan, port: int) -> dict[str, str]:
     return {
+        **plan.variables.read(),
         "PATH": f"/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:{Path(sys.executable).parent}",
         "PORT": str(port),
         "HOST": "127.0.0.1",
@@ -232,6 +236,13 @@ def end_recorded_child(record: Path, identity: Callable[[int], str | None] | Non
 
 def _record(record: Path, pid: int) -> None:
     record.write_text(json.dumps({"pid": pid, "started": process_identity(pid)}))
+
+
+def _forget(record: Path, pid: int) -> None:
+    """Remove the note of that program; its successor's stays."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if int(json.loads(record.read_bytes())["pid"]) == pid:
+            record.unlink()
 
 
 def process_identity(pid: int) -> str | None:

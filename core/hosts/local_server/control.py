@@ -17,7 +17,7 @@ from core.errors import (
 from core.models.session import SessionKey
 from core.models.user import SiteType
 
-PROTOCOL = 1
+PROTOCOL = 2
 LONGEST_LINE_BYTES = 64 * 1024
 
 UserId = Annotated[str, Meta(pattern=r"^[0-9a-zA-Z-]{1,64}$")]
@@ -52,6 +52,10 @@ class Restore(_SiteCommand, frozen=True, tag="restore"):
     """Serve again what the folder of the site says."""
 
 
+class Refresh(_SiteCommand, frozen=True, tag="refresh"):
+    """Start the site's program anew with its newest variables; the old one until it answers."""
+
+
 class Remove(_SiteCommand, frozen=True, tag="remove"):
     """Stop serving the site, for good."""
 
@@ -64,7 +68,7 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End, with everything that was started."""
 
 
-Command = Ping | Activate | Restore | Remove | Status | Shutdown
+Command = Ping | Activate | Restore | Refresh | Remove | Status | Shutdown
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

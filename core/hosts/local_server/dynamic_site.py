@@ -14,6 +14,7 @@ from core.hosts.local_server.child import Child, ChildPlan, start_child
 from core.hosts.local_server.layout import SiteFolder, StoredRelease
 from core.hosts.local_server.pages import down_page, marker
 from core.hosts.local_server.proxying import AppSilentError, forward
+from core.hosts.local_server.variables_file import VariablesFile
 from core.models.release import MARKER_PATH
 from core.publish.procfile import PROCFILE, web_command
 
@@ -129,7 +130,12 @@ class DynamicSite:
 
 
 def dynamic_site(
-    site: SiteFolder, release: StoredRelease, log: AppLog, *, isolated: bool
+    site: SiteFolder,
+    release: StoredRelease,
+    log: AppLog,
+    *,
+    variables: VariablesFile,
+    isolated: bool,
 ) -> DynamicSite:
     """The site of a stored release; nothing is started yet.
 
@@ -151,6 +157,7 @@ def dynamic_site(
         release=release.folder,
         data=site.data,
         isolated=isolated,
+        variables=variables,
         record=site.child_record,
     )
     return DynamicSite(site, release, plan, log)

@@ -13,6 +13,7 @@ from core.hosts.local_server.control import Activate, Remove, Restore, Status
 from core.hosts.local_server.layout import SiteFolder
 from core.models.release import (
     Destroyed,
+    Drift,
     Plan,
     PlannedAction,
     Published,
@@ -65,6 +66,9 @@ class LocalHost:
             size_bytes=request.release.size_bytes,
         )
 
+    def prepare(self, session: Session) -> None:
+        """Nothing is far away here."""
+
     def publish(self, request: PublishRequest) -> Published:
         """Put the release in its place, then let the server switch to it in one step.
 
@@ -110,6 +114,16 @@ class LocalHost:
         asked = Restore(user_id=session.key.user_id, session_id=session.key.session_id)
         self._server.call(asked)
         return _url(document.port)
+
+    def drift(self, session: Session) -> tuple[Drift, ...]:
+        """Whether another release is served than the last deploy put there."""
+        deploys = self._environment.store.releases.deploys(session.key)
+        expected = deploys[0].release_id if deploys and session.url is not None else "none"
+        found = self.serving(session) or "none"
+        if found == expected:
+            return ()
+        name = self._resource(session.key).resource_id
+        return (Drift(kind=KIND, resource_id=name, what="release", expected=expected, found=found),)
 
     def destroy(self, key: SessionKey) -> Destroyed:
         """Stop serving, give the port back and delete the site's folder; repeatable."""

@@ -11,10 +11,11 @@ from starlette.types import Receive, Scope, Send
 from core.errors import StorageError
 from core.hosts.local_server.app_log import AppLog
 from core.hosts.local_server.child import end_recorded_child
-from core.hosts.local_server.dynamic_site import dynamic_site
+from core.hosts.local_server.dynamic_site import DynamicSite, dynamic_site
 from core.hosts.local_server.layout import SiteDocument, SiteFolder, StoredRelease
 from core.hosts.local_server.ports import PortServer
 from core.hosts.local_server.static_site import StaticSite
+from core.hosts.local_server.variables_file import VariablesFile
 from core.models.session import SessionKey
 from core.models.user import SiteType
 from core.paths import DataRoot
@@ -44,6 +45,7 @@ class RunningSite:
         self.port: int | None = None
         self.backend: Backend | None = None
         self._ports = ports
+        self._variables = VariablesFile(root.variables(key.user_id, key.session_id))
         self._log = AppLog(root.session(key.user_id, key.session_id).root)
         self._changing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -97,6 +99,20 @@ class RunningSite:
             end_recorded_child(self.folder.child_record)
             self._take_over(document.port, self._restored(document, release))
 
+    async def refresh(self) -> None:
+        """Replace the program by one with the newest variables; nothing where none is served.
+
+        Raises:
+            AnswerIsNoError: The new one did not come up; the old one serves on.
+            StorageError: The folder, or the file of the variables, is damaged.
+        """
+        async with self._changing:
+            document, release_id = self.folder.document(), self.folder.current()
+            if self.backend is None or document is None or release_id is None:
+                return
+            backend = await self._started(document, self._load(release_id))
+            self._take_over(document.port, backend)
+
     async def remove(self) -> None:
         """Stop serving, and make sure that no later server starts again."""
         async with self._changing:
@@ -128,16 +144,22 @@ class RunningSite:
     async def _started(self, document: SiteDocument, release: StoredRelease) -> Backend:
         if document.site_type is SiteType.STATIC:
             return StaticSite(release)
-        site = dynamic_site(self.folder, release, self._log, isolated=document.isolated)
+        site = self._dynamic(document, release)
         await site.start()
         return site
 
     def _restored(self, document: SiteDocument, release: StoredRelease) -> Backend:
         if document.site_type is SiteType.STATIC:
             return StaticSite(release)
-        site = dynamic_site(self.folder, release, self._log, isolated=document.isolated)
+        site = self._dynamic(document, release)
         site.start_in_background()
         return site
+
+    def _dynamic(self, document: SiteDocument, release: StoredRelease) -> DynamicSite:
+        return dynamic_site(
+            self.folder, release, self._log,
+            variables=self._variables, isolated=document.isolated,
+        )  # fmt: skip
 
     def _take_over(self, port: int, backend: Backend) -> None:
         if self.port is not None and self.port != port:

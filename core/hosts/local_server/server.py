@@ -18,6 +18,7 @@ from core.hosts.local_server.control import (
     Answer,
     Command,
     Ping,
+    Refresh,
     Remove,
     Restore,
     Shutdown,
@@ -159,6 +160,8 @@ class SiteServer:
                 finally:
                     self._forget_unless_served(site)
                 return _state(site)
+            case Refresh():
+                await self._site(command.key).refresh()
             case Remove():
                 await self._site(command.key).remove()
                 self._sites.pop(command.key, None)

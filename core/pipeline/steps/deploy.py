@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from core.errors import NotFoundError, NothingToDeployError
 from core.models.execution import Json, LogLevel
@@ -10,9 +11,10 @@ from core.models.release import Deploy, Published, Release, Resource
 from core.models.states import StepState
 from core.pipeline.step import RepeatableStep, StepContext, StepOutcome
 from core.pipeline.target import deploy_result
-from core.ports.host import PublishRequest
+from core.ports.host import MAX_DELETE, PublishRequest
 
 _SHOWN_LEFT_OUT = 50
+_UNKNOWN: Mapping[str, int] = MappingProxyType({})
 
 
 class DeploySite(RepeatableStep):
@@ -28,11 +30,13 @@ class DeploySite(RepeatableStep):
         ]
         if ctx.execution.kind == "rollback" and before:
             ctx.note({"from_deploy": before[0].deploy})
+        host = ctx.ports.hosts(ctx.session)
+        host.prepare(ctx.session)
         release = self._release(ctx)
         previous = ctx.store.releases.get(ctx.key, before[0].release_id) if before else None
-        published = ctx.ports.hosts(ctx.session).publish(self._request(ctx, release, previous))
+        published = host.publish(self._request(ctx, release, previous))
         deploy = self._record(ctx, release, published)
-        return _outcome(deploy, published.resources)
+        return _outcome(deploy, published.resources, published.timings)
 
     def probe(self, ctx: StepContext) -> StepOutcome | None:
         """Recorded is done: the record is written after the host said that it serves."""
@@ -103,6 +107,7 @@ class DeploySite(RepeatableStep):
             release=release,
             previous=previous,
             trees=ctx.ports.releases.trees(ctx.session),
+            max_delete=MAX_DELETE if ctx.execution.max_delete is None else ctx.execution.max_delete,
             log=log,
             cancelled=ctx.cancelled,
         )
@@ -124,16 +129,26 @@ class DeploySite(RepeatableStep):
         return deploy
 
 
-def _outcome(deploy: Deploy, resources: Sequence[Resource]) -> StepOutcome:
+def _outcome(
+    deploy: Deploy, resources: Sequence[Resource], timings: Mapping[str, int] = _UNKNOWN
+) -> StepOutcome:
     listed: list[Json] = [
         {"kind": one.kind, "id": one.resource_id, "tags": dict(one.tags)} for one in resources
     ]
     return StepOutcome(
         state=StepState.OK,
         detail=f"deploy {deploy.deploy}: {deploy.files_changed} of {deploy.files_total} files"
-        f" changed, {deploy.url}",
-        result={**deploy_result(deploy), "resources": listed},
+        f" changed, {_took(timings)}{deploy.url}",
+        result={**deploy_result(deploy), "resources": listed, "timings": dict(timings)},
     )
+
+
+def _took(timings: Mapping[str, int]) -> str:
+    """The CDN's own time is told apart from ours."""
+    if "cdn_ms" not in timings:
+        return ""
+    ours, cdn = (timings.get(name, 0) / 1000 for name in ("publish_ms", "cdn_ms"))
+    return f"published in {ours:.1f} s, CDN {cdn:.1f} s, "
 
 
 STEP = DeploySite()

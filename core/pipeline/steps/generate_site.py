@@ -18,6 +18,7 @@ from core.errors import (
     NeedsYouError,
     NothingToDeployError,
     TimedOutError,
+    class_of,
 )
 from core.models.execution import LogLevel
 from core.models.prompt import NOT_LOGGED_IN, RATE_LIMITED, Prompt, Turn
@@ -35,15 +36,7 @@ class GenerateSite:
     name = "generate_site"
 
     def run(self, ctx: StepContext) -> StepOutcome:
-        prompt = self._prompt(ctx)
-        _require_sendable(ctx, prompt)
-        if prompt.receipt is Receipt.QUEUED:
-            ctx.progress("starting Claude")
-            ctx.ports.agent.ensure_ready(ctx.key, deadline_s=ctx.ports.limits.ready_s)
-            ctx.log("Claude is ready")
-        ctx.progress("Claude writes the site")
-        ctx.ports.agent.nudge()
-        return _judge(ctx, self._wait(ctx, prompt.prompt_id))
+        return _judge(ctx, self._wait(ctx))
 
     def probe(self, ctx: StepContext) -> StepOutcome | None:
         turn = ctx.store.prompts.turn(ctx.idempotency_key)
@@ -54,10 +47,7 @@ class GenerateSite:
         prompt = ctx.store.prompts.get(ctx.idempotency_key)
         if prompt is None:
             return
-        if prompt.receipt is Receipt.QUEUED:
-            ctx.store.prompts.move(
-                prompt.prompt_id, Receipt.REFUSED, reason="The operator cancelled the run."
-            )
+        if _withdraw(ctx, prompt, "The operator cancelled the run."):
             return
         turn = ctx.store.prompts.turn(prompt.prompt_id)
         if not prompt.receipt.is_final or (turn is not None and turn.outcome is None):
@@ -76,22 +66,50 @@ class GenerateSite:
         ctx.log("brief queued", {"prompt_id": prompt_id, "bytes": len(brief.encode())})
         return prompt
 
-    def _wait(self, ctx: StepContext, prompt_id: str) -> Turn:
-        """The ended turn; while Claude waits for a person the run stays running."""
+    def _wait(self, ctx: StepContext) -> Turn:
+        """The ended turn; while Claude waits for a person the run stays running.
+
+        Every round looks at the prompt anew: it may have been refused meanwhile.
+        """
         while True:
+            prompt = self._prompt(ctx)
+            _require_sendable(ctx, prompt)
             try:
-                return ctx.ports.agent.wait_turn(
-                    prompt_id, deadline_s=ctx.ports.limits.turn_s, cancelled=ctx.cancelled
-                )
-            except NeedsYouError as error:
-                ctx.log("Claude waits for you", {"reason": error.message}, level=LogLevel.WARN)
-                ctx.progress("Claude waits for you")
-                _wait_for_answer(ctx, error)
+                turn = self._until_asked(ctx, prompt)
             except TimedOutError:
-                prompt = ctx.store.prompts.get(prompt_id)
-                if prompt is not None:
-                    _require_sendable(ctx, prompt)
+                prompt = self._prompt(ctx)
+                _require_sendable(ctx, prompt)
+                if not ctx.cancelled():
+                    _withdraw(ctx, prompt, "The run did not wait for it any longer.")
                 raise
+            if turn is not None:
+                return turn
+
+    def _until_asked(self, ctx: StepContext, prompt: Prompt) -> Turn | None:
+        """The ended turn; None when Claude asked something first and was answered."""
+        try:
+            if prompt.receipt is Receipt.QUEUED:
+                ctx.progress("starting Claude")
+                ctx.ports.agent.ensure_ready(ctx.key, deadline_s=ctx.ports.limits.ready_s)
+                ctx.log("Claude is ready")
+            ctx.progress("Claude writes the site")
+            ctx.ports.agent.nudge()
+            return ctx.ports.agent.wait_turn(
+                prompt.prompt_id, deadline_s=ctx.ports.limits.turn_s, cancelled=ctx.cancelled
+            )
+        except NeedsYouError as error:
+            ctx.log("Claude waits for you", {"reason": error.message}, level=LogLevel.WARN)
+            ctx.progress("Claude waits for you")
+            _wait_for_answer(ctx, error)
+        return None
+
+
+def _withdraw(ctx: StepContext, prompt: Prompt, why: str) -> bool:
+    """Take back a brief that still waits, so that it is not typed after its run; whether it did."""
+    is_waiting = prompt.receipt is Receipt.QUEUED
+    if is_waiting:
+        ctx.store.prompts.move(prompt.prompt_id, Receipt.REFUSED, reason=why)
+    return is_waiting
 
 
 def _wait_for_answer(ctx: StepContext, error: NeedsYouError) -> None:
@@ -122,7 +140,7 @@ def _require_sendable(ctx: StepContext, prompt: Prompt) -> None:
         return
     session_id = ctx.key.session_id
     if prompt.receipt is Receipt.REFUSED:
-        raise AnswerIsNoError(
+        raise class_of(prompt.error_exit, AnswerIsNoError)(
             f"The brief was not accepted ({prompt.reason or 'no reason was given'}).",
             remedy=f"Send the wish with tmux-builder session send {session_id}, then deploy.",
             code="prompt_refused",

@@ -11,18 +11,17 @@ from tui.cli.outcome import Document, Outcome, failure
 from tui.cli.parsing import argument, option, verb
 from tui.cli.progress import StepLines, background_work
 from tui.cli.suggestions import SessionName
-from tui.cli.views import part_of, plan_lines, plan_records, rows_of, step_records
+from tui.cli.views import plan_lines, plan_records, rows_of, step_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.models.execution import Execution
-    from core.models.release import Deploy
-    from core.models.session import SessionKey
     from tui.cli.pane import Argument
 
 FOLLOW_TIMEOUT_S = 3600.0
 PANE_TIMEOUT_S = 600.0
+MOST_DELETES = "Refuse to delete more stale files than this; 256 without it."
 
 
 @verb(
@@ -31,27 +30,30 @@ PANE_TIMEOUT_S = 600.0
     option("--from", "from_step", text="First step, by number or name.", metavar="STEP"),
     option("--to", "to_step", text="Last step, by number or name.", metavar="STEP"),
     option("--skip-tests", is_flag=True, text="Leave the end-to-end tests out."),
-    option("--suffix", text="For a name that is taken (cloud hosts only).", metavar="TEXT"),
+    option("--suffix", text="Put into the names of what a cloud host makes, where one is taken.",
+           metavar="TEXT"),
+    option("--max-delete", type=click.IntRange(min=0), metavar="N", text=MOST_DELETES),
     option("--no-wait", is_flag=True, text="Return once it is queued; prints the execution."),
-)
+)  # fmt: skip
 def deploy(
     call: Call, *, session: str | None, from_step: str | None, to_step: str | None,
-    skip_tests: bool, suffix: str | None, no_wait: bool,
+    skip_tests: bool, suffix: str | None, max_delete: int | None, no_wait: bool,
 ) -> Outcome:  # fmt: skip
     first, last = step_number(from_step, 4), step_number(to_step, 7)
-    if suffix is not None:
-        raise click.UsageError("--suffix is for cloud hosts; the local host needs none.")
     if call.pane:
-        if call.dry_run or no_wait or (first, last) != (4, 7):
+        chosen = (suffix, max_delete) != (None, None) or (first, last) != (4, 7)
+        if call.dry_run or no_wait or chosen:
             raise click.UsageError("From its pane a session deploys whole: only --skip-tests.")
         return _asked(call, "deploy", session, {"skip_tests": skip_tests})
     call.say("deploy: looking at the session")
     key = call.session(session).key
     if call.dry_run:
-        return plan_outcome(call.services.deploys.plan(key))
+        plan = call.services.deploys.plan(key, suffix=suffix, max_delete=max_delete)
+        return plan_outcome(plan)
     execution = call.services.deploys.start(
-        key, from_step=first, to_step=last, skip_tests=skip_tests
-    )
+        key, from_step=first, to_step=last, skip_tests=skip_tests, suffix=suffix,
+        max_delete=max_delete,
+    )  # fmt: skip
     return followed(call, execution, wait=not no_wait)
 
 
@@ -60,23 +62,24 @@ def deploy(
     argument("session", type=SessionName(), metavar="S", required=False),
     option("--to", type=click.IntRange(min=1), metavar="N",
            text="The deploy to bring back; default: the one before with other content."),
+    option("--max-delete", type=click.IntRange(min=0), metavar="N", text=MOST_DELETES),
 )  # fmt: skip
-def rollback(call: Call, *, session: str | None, to: int | None) -> Outcome:
+def rollback(call: Call, *, session: str | None, to: int | None, max_delete: int | None) -> Outcome:
     """Only a person in a terminal is asked first: a rollback can be rolled back."""
     if call.pane:
-        if call.dry_run:
-            raise click.UsageError("From its pane a session has no --dry-run.")
+        if call.dry_run or max_delete is not None:
+            raise click.UsageError("From its pane a session rolls back whole: only --to.")
         return _asked(call, "rollback", session, {"to": to})
     key = call.session(session).key
     if call.dry_run:
-        return plan_outcome(_rollback_plan(call, key, to))
+        return plan_outcome(call.services.deploys.plan_rollback(key, to, max_delete))
     if call.may_ask and not call.yes:
         target = f"deploy {to}" if to is not None else "the deploy before"
         answer = call.terminal.ask(f"Bring {target} of {key.session_id} back? [y/N] ")
         if answer.lower() not in {"y", "yes"}:
             return Outcome(human=lambda _terminal: ["Nothing was changed."])
     call.say(f"rollback: {key.session_id}")
-    execution = call.services.deploys.rollback(key, to)
+    execution = call.services.deploys.rollback(key, to, max_delete)
     return followed(call, execution, wait=True)
 
 
@@ -130,10 +133,14 @@ def deploy_outcome(
 
 
 def plan_outcome(plan: Document) -> Outcome:
+    """What a plan warns of goes where every warning goes."""
+    said = plan.get("warnings")
     return Outcome(
-        data=dict(plan), human=lambda _terminal: plan_lines(plan),
+        data={key: value for key, value in plan.items() if key != "warnings"},
+        human=lambda _terminal: plan_lines(plan),
         records=lambda: plan_records(plan),
-    )  # fmt: skip
+        warnings=[one for one in said if isinstance(one, dict)] if isinstance(said, list) else (),
+    )
 
 
 def step_number(text: str | None, otherwise: int) -> int:
@@ -176,39 +183,6 @@ def _records(data: Document | None, url: str) -> list[list[object]]:
         return []
     rows = [list(row) for row in step_records(rows_of(data, "steps"))]
     return [*rows, [url]] if url else rows
-
-
-def _rollback_plan(call: Call, key: SessionKey, to: int | None) -> Document:
-    """What a rollback would publish; changes nothing."""
-    from core.errors import AnswerIsNoError, NotFoundError  # noqa: PLC0415 - not for help
-
-    deploys = call.services.deploys.deploys(key)
-    target = _target(deploys, to)
-    if target is None and to is not None:
-        raise NotFoundError(
-            f"{key.session_id} has no deploy {to}.", remedy=f"It has {len(deploys)} deploys."
-        )
-    if target is None:
-        raise AnswerIsNoError(
-            f"{key.session_id} has no earlier deploy to roll back to.",
-            remedy=f"tmux-builder status {key.session_id}", code="no_earlier_deploy",
-        )  # fmt: skip
-    newest = call.services.status.deploy_document(deploys[0].execution_id)
-    return {
-        "plan": [
-            {"action": "update", "kind": row.get("kind"), "id": row.get("id"),
-             "tags": dict(part_of(row, "tags")), "est_usd_day": None}
-            for row in rows_of(newest, "resources")
-        ],
-        "files": {"total": target.files_total, "changed": None, "deleted": None,
-                  "bytes": target.size_bytes},
-    }  # fmt: skip
-
-
-def _target(deploys: list[Deploy], to: int | None) -> Deploy | None:
-    if to is not None:
-        return next((one for one in deploys if one.deploy == to), None)
-    return next((one for one in deploys if one.release_id != deploys[0].release_id), None)
 
 
 COMMANDS = {"deploy": deploy, "rollback": rollback}

@@ -10,12 +10,14 @@ from tui.cli.parsing import argument, option, verb
 from tui.cli.progress import background_work
 from tui.cli.suggestions import SessionName
 from tui.cli.verbs.deploy import plan_outcome
-from tui.cli.views import part_of, rows_of
+from tui.cli.views import rows_of
 
 if TYPE_CHECKING:
-    from core.models.session import SessionKey
+    from collections.abc import Sequence
 
-DESTROY_TIMEOUT_S = 1800.0
+    from core.models.release import Resource
+
+DESTROY_TIMEOUT_S = 3600.0
 
 
 @verb(
@@ -26,14 +28,31 @@ DESTROY_TIMEOUT_S = 1800.0
 def destroy(call: Call, *, session: str | None, confirm: str | None) -> Outcome:
     key = call.session(session).key
     if call.dry_run:
-        return plan_outcome(_plan(call, key))
+        return plan_outcome(call.services.deploys.destroy_plan(key))
     if confirm is None and call.may_ask:
         call.terminal.note(f"This takes the site of {key.session_id} off the net; files stay.")
         confirm = call.terminal.ask("Type the session's name to go on: ") or None
     call.say(f"destroy: {key.session_id}")
-    with background_work(call, "What was begun goes on; the same command again continues it."):
-        answer = call.services.deploys.destroy(key, confirm, call.timeout_s(DESTROY_TIMEOUT_S))
+    with background_work(call, "What was begun goes on; the same command again follows it."):
+        answer = call.services.deploys.destroy(
+            key, confirm, call.timeout_s(DESTROY_TIMEOUT_S), DeletedLines(call)
+        )
     return _outcome(answer)
+
+
+class DeletedLines:
+    """Tells each resource once, when it is no longer recorded."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._known: dict[tuple[str, str], None] = {}
+
+    def __call__(self, left: Sequence[Resource]) -> None:
+        now = dict.fromkeys((one.kind, one.resource_id) for one in left)
+        for kind, name in self._known:
+            if (kind, name) not in now:
+                self._call.say(f"deleted  {kind}  {name}  ({len(now)} left)")
+        self._known = now
 
 
 def _outcome(answer: Document) -> Outcome:
@@ -63,24 +82,6 @@ def _outcome(answer: Document) -> Outcome:
         data=done.data, human=done.human, records=done.records, exit=failed.exit,
         error=failed.error,
     )  # fmt: skip
-
-
-def _plan(call: Call, key: SessionKey) -> Document:
-    """What the newest deploy has recorded; changes nothing."""
-    deploys = call.services.deploys.deploys(key)
-    found: list[Document] = []
-    if deploys and call.services.sessions.row(key).session.url is not None:
-        newest = call.services.status.deploy_document(deploys[0].execution_id)
-        found = rows_of(newest, "resources")
-    return {
-        "plan": [
-            {"action": "delete", "kind": row.get("kind"), "id": row.get("id"),
-             "tags": dict(part_of(row, "tags")), "est_usd_day": None}
-            for row in found
-        ],
-        "files": {"total": 0, "changed": 0, "deleted": deploys[0].files_total if found else 0,
-                  "bytes": 0},
-    }  # fmt: skip
 
 
 COMMANDS = {"destroy": destroy}

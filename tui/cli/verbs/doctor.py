@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tui.cli.terminal import Terminal
 
 FIX_TIMEOUT_S = 1800
+UNASKED = "not looked at: tmux-builder doctor"
 _SHELL = frozenset("|&;<>()$`\\\"'*?[]{}~!\n")
 
 
@@ -27,8 +28,12 @@ _SHELL = frozenset("|&;<>()$`\\\"'*?[]{}~!\n")
     option("--for", "purposes", multiple=True, text="What this computer shall be ready for.",
            type=OneOf("demo", "local", "aws", "azure", "claude")),
     option("--fix", is_flag=True, text="Show each fix and ask before running it."),
+    option("--policy", type=OneOf("aws", "azure"),
+           text="Print the rights that sites need there, and check nothing."),
 )  # fmt: skip
-def doctor(call: Call, *, purposes: Sequence[str], fix: bool) -> Outcome:
+def doctor(call: Call, *, purposes: Sequence[str], fix: bool, policy: str | None) -> Outcome:
+    if policy is not None:
+        return _policy(call, policy)
     call.say("doctor: looking at this computer")
     wanted = {word.strip() for text in purposes for word in text.split(",")}
     report = call.services.doctor.run(wanted)
@@ -57,6 +62,15 @@ def doctor(call: Call, *, purposes: Sequence[str], fix: bool) -> Outcome:
     )  # fmt: skip
 
 
+def _policy(call: Call, cloud: str) -> Outcome:
+    """The document as the cloud's own tools take it, so that it can go straight into a file."""
+    import json  # noqa: PLC0415 - not for the checks
+
+    found = call.services.doctor.policy(cloud)
+    lines = json.dumps(found, indent=2).splitlines()
+    return Outcome(data={"policy": found}, human=lambda _terminal: lines)
+
+
 def _verdict(report: DoctorReport) -> BuilderError:
     from core.errors import AnswerIsNoError  # noqa: PLC0415 - not for help
 
@@ -64,7 +78,7 @@ def _verdict(report: DoctorReport) -> BuilderError:
     faults = [one for one in report.checks if one.state == "fail" and one.fix]
     return AnswerIsNoError(
         f"This computer is not ready for: {missing}.",
-        remedy=(faults[0].fix or "") if faults else "That host belongs to a later release.",
+        remedy=(faults[0].fix or "") if faults else "tmux-builder doctor",
         code="not_ready",
     )
 
@@ -72,11 +86,11 @@ def _verdict(report: DoctorReport) -> BuilderError:
 def _lines(report: DoctorReport, terminal: Terminal, *, all_of_them: bool) -> list[str]:
     lines = []
     for one in report.checks:
-        if not all_of_them and one.state == "ok":
+        if one.found.startswith(UNASKED) or (not all_of_them and one.state == "ok"):
             continue
         word = terminal.paint(f"{one.state:<4}", STATE_COLOURS.get(str(one.state), ""))
         fix = f": fix: {one.fix}" if one.fix and one.state != "ok" else ""
-        lines.append(f"{word}  {one.id:<14} {clean_line(one.found)}{clean_line(fix)}")
+        lines.append(f"{word}  {one.id:<15} {clean_line(one.found)}{clean_line(fix)}")
     ready = ", ".join(name for name, is_ready in report.ready.items() if is_ready) or "nothing"
     return [*lines, f"ready for: {ready}"]
 

@@ -1,4 +1,4 @@
-"""`session logs`: the log of a run, the pane's terminal text, or the chat."""
+"""`session logs`: the log of a run, the pane's terminal text, the chat, or the program's output."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FOLLOW_INTERVAL_S = 0.25
 CAPTURE_TIMEOUT_S = 10.0
+APP_TIMEOUT_S = 120.0
+USUAL_LINES, MOST_LINES = 200, 10_000
 
 
 @verb(
@@ -37,19 +39,25 @@ CAPTURE_TIMEOUT_S = 10.0
     option("--run", type=click.IntRange(min=1), text="Another run than the newest.", metavar="N"),
     option("--pane", is_flag=True, text="The text of Claude's terminal."),
     option("--chat", is_flag=True, text="What was said."),
-)
+    option("--app", is_flag=True, text="What the program of a dynamic site wrote."),
+    option("--lines", type=click.IntRange(1, MOST_LINES), metavar="N",
+           text=f"With --app: the newest N lines; {USUAL_LINES} without it."),
+)  # fmt: skip
 def logs(
     call: Call, *, session: str | None, follow: bool, step: int | None, level: str | None,
-    since: str | None, run: int | None, pane: bool, chat: bool,
+    since: str | None, run: int | None, pane: bool, chat: bool, app: bool, lines: int | None,
 ) -> Outcome:  # fmt: skip
-    if pane and chat:
-        raise click.UsageError("Give one of --pane and --chat.")
-    if follow and (call.json or pane or chat):
+    if pane + chat + app > 1:
+        raise click.UsageError("Give one of --pane, --chat and --app.")
+    if follow and (call.json or pane or chat or app):
         raise click.UsageError("--follow goes with the run's log for people only.")
+    if lines is not None and not app:
+        raise click.UsageError("--lines goes with --app.")
     key = call.session(session).key
-    if pane or chat:
-        text = _pane_text(call, key) if pane else _chat_text(call.services.chat.items(key))
-        return Outcome(data={**_ids(key), "text": text}, human=lambda _terminal: [clean(text)])
+    if pane or chat or app:
+        text = _text(call, key, pane=pane, chat=chat, lines=lines or USUAL_LINES)
+        shown = clean(text) or "Nothing was written yet."
+        return Outcome(data={**_ids(key), "text": text}, human=lambda _terminal: [shown])
     wanted = "DEBUG" if level is None and call.verbose else level
     source = _Source(call, key, step=step, level=wanted, since=instant_of(since), run=run)
     if follow:
@@ -60,6 +68,15 @@ def logs(
         human=lambda terminal: [log_line(row, terminal) for row in found] or ["No log yet."],
         records=lambda: _records(found),
     )
+
+
+def _text(call: Call, key: SessionKey, *, pane: bool, chat: bool, lines: int) -> str:
+    """The terminal, the chat, or what the site's own program wrote."""
+    if pane:
+        return _pane_text(call, key)
+    if chat:
+        return _chat_text(call.services.chat.items(key))
+    return call.services.apps.log(key, lines, call.timeout_s(APP_TIMEOUT_S)).rstrip("\n")
 
 
 class _Source:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tui.cli.call import Call
-from tui.cli.outcome import Document, Outcome
+from tui.cli.outcome import Document, Outcome, failure
 from tui.cli.parsing import OneOf, argument, option, verb
 from tui.cli.progress import background_work
 from tui.cli.suggestions import SessionName
@@ -93,17 +93,10 @@ def _sent(prompt: Prompt) -> Outcome:
     """How far it came. Waiting its turn is no failure; unknown and refused are."""
     receipt = "queued" if prompt.receipt == "buffered" else str(prompt.receipt)
     data = _document(prompt.key, receipt, None)
-    if receipt == "unknown":
-        return Outcome(
-            data=data, exit=7,
-            error=_error(
-                "receipt_unknown", f"Nothing proves that it arrived: {_reason(prompt)}",
-                f"Look before sending again: tmux-builder session attach {prompt.key.session_id}",
-            ),
-        )  # fmt: skip
-    if receipt == "refused":
-        error = _error("refused", f"It was refused: {_reason(prompt)}", _look(prompt.key))
-        return Outcome(data=data, exit=5, error=error)
+    if receipt in {"unknown", "refused"}:
+        from core.services.chat import not_delivered  # noqa: PLC0415 - not for help
+
+        return failure(not_delivered(prompt), data=data)
     waits = [
         {"code": "queued", "message": "Claude is not ready for it yet; the message waits its turn."}
     ]
@@ -140,10 +133,6 @@ def _document(key: SessionKey, receipt: str, reply: str | None) -> dict[str, Jso
 
 def _error(code: str, message: str, fix: str) -> Document:
     return {"code": code, "message": message, "fix": fix, "retryable": True}
-
-
-def _reason(prompt: Prompt) -> str:
-    return (prompt.reason or "no reason was recorded").rstrip(".") + "."
 
 
 def _look(key: SessionKey) -> str:
