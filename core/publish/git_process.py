@@ -13,12 +13,12 @@ from pathlib import Path
 from core.errors import MissingProgramError, StorageError, TimedOutError
 
 TIMEOUT_S = 120.0
+_BUFFER_BYTES = 1024 * 1024
 _SETTINGS = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.compression=1",
     "core.fsync=all",
-    "fastimport.unpackLimit=1",
     "gc.autoDetach=false",
 )
 
@@ -44,7 +44,11 @@ def git_command(repository: Path, arguments: Sequence[str]) -> list[str]:
 
 
 def run_git(
-    repository: Path, arguments: Sequence[str], *, accepted: tuple[int, ...] = (0,)
+    repository: Path,
+    arguments: Sequence[str],
+    *,
+    accepted: tuple[int, ...] = (0,),
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git to its end.
 
@@ -56,7 +60,7 @@ def run_git(
     try:
         done = subprocess.run(
             git_command(repository, arguments),
-            check=False, capture_output=True, stdin=subprocess.DEVNULL,
+            check=False, capture_output=True, stdin=stdin,
             env=git_environment(), timeout=TIMEOUT_S,
         )  # fmt: skip
     except FileNotFoundError as error:
@@ -79,14 +83,13 @@ def start_git(
     Args:
         repository: One of the product's own.
         arguments: What follows the product's settings.
-        streams: stdin, stdout and stderr, and `keep`: one descriptor that git holds open.
+        streams: stdin, stdout and stderr.
     """
-    keep = streams.get("keep")
     try:
         return subprocess.Popen(
             git_command(repository, arguments),
             stdin=streams["stdin"], stdout=streams["stdout"], stderr=streams["stderr"],
-            env=git_environment(), pass_fds=() if keep is None else (keep,),
+            env=git_environment(), bufsize=_BUFFER_BYTES,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise missing_git() from error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from functools import lru_cache
+
+from core.models.release import MARKER_PATH
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
@@ -34,6 +38,7 @@ _BUNDLER_HASH = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def content_type(path: str) -> str:
     """The media type by the file's ending, with a charset wherever it is text."""
     _stem, dot, ending = path.rpartition("/")[2].lower().rpartition(".")
@@ -44,6 +49,7 @@ def content_type(path: str) -> str:
     return _BINARY.get(ending, "application/octet-stream")
 
 
+@lru_cache(maxsize=4096)
 def is_hashed_asset(path: str) -> bool:
     """Whether the name carries a hash of the content, so that it never changes under it.
 
@@ -57,3 +63,21 @@ def is_hashed_asset(path: str) -> bool:
 def cache_control(path: str) -> str:
     """A year for what never changes; everything else is asked for again, and answered by ETag."""
     return IMMUTABLE if is_hashed_asset(path) else REVALIDATE
+
+
+def object_headers(path: str) -> dict[str, str]:
+    """What an object store keeps with a file and answers with it."""
+    if path == MARKER_PATH:
+        return {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": REVALIDATE}
+    return {"Content-Type": content_type(path), "Cache-Control": cache_control(path)}
+
+
+def headers_digest(path: str) -> str:
+    """Changes when the rules give the file other headers, so that it is written again."""
+    return _digest(tuple(sorted(object_headers(path).items())))
+
+
+@lru_cache(maxsize=512)
+def _digest(headers: tuple[tuple[str, str], ...]) -> str:
+    told = "\n".join(f"{name}: {value}" for name, value in headers)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

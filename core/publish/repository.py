@@ -1,11 +1,11 @@
 """The product's own bare repository of one session: releases as git trees.
 
 Only the product writes it; it lies outside of the session's folder and has no hooks, no filters
-and a configuration of its own. Blobs go in through one `git fast-import`, so bytes stay bytes and
-a thousand files cost one process. Every release hangs on a ref, so nothing ever collects it.
+and a configuration of its own. Blobs go in as one pack, so bytes stay bytes and a thousand files
+cost two flushes. Every release hangs on a ref, so nothing ever collects it.
 
-A lock file beside the repository is held by the writer and by the git that it started: whoever
-gets it knows that no earlier writer lives, and may remove what a killed one left behind.
+A lock file beside the repository is held by the writer: whoever gets it knows that no earlier
+writer lives, and may remove what a killed one left behind.
 """
 
 from __future__ import annotations
@@ -13,24 +13,23 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
 import tempfile
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from core.clock import wait_for
 from core.errors import ConflictError, StorageError
-from core.files import make_private_folder, try_lock
-from core.publish.git_process import TIMEOUT_S, damaged, run_git, start_git
+from core.files import make_private_folder, try_lock, write_atomically
+from core.publish.git_objects import BLOB, GitObject, TreeEntry, commit_of, trees_of
+from core.publish.git_process import damaged, run_git
+from core.publish.pack_file import PackFile, flush_folder
 
 LOCK_DEADLINE_S = 60.0
 MOST_PACKS = 64
 _ATTRIBUTES = "* -text -filter -diff -merge -ident -eol -working-tree-encoding -export-subst\n"
-_LEFTOVERS = ("*.lock", "refs/releases/*.lock", "objects/pack/tmp_*", "fast_import_crash_*")
+_LEFTOVERS = ("*.lock", "refs/releases/*.lock", "refs/releases/.*", "objects/pack/tmp_*")
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ class BlobSource:
     """One file on its way into the repository; `chunks` yields exactly `size_bytes`."""
 
     path: str
+    oid: bytes
+    """The blob's id, known since the file was read for the manifest."""
     size_bytes: int
     executable: bool
     chunks: Iterable[bytes]
@@ -52,7 +53,7 @@ class ReleaseRepository:
         self.folder = folder
 
     @contextmanager
-    def writing(self) -> Iterator[int]:
+    def writing(self) -> Iterator[None]:
         """Hold the repository for one writer, made if it is missing and freed of leftovers.
 
         Raises:
@@ -69,7 +70,7 @@ class ReleaseRepository:
                 )
             self._make()
             self._clear_leftovers()
-            yield handle
+            yield
 
     def tree_of(self, release_id: str) -> str | None:
         """The tree of a release, None where it was never written.
@@ -83,54 +84,70 @@ class ReleaseRepository:
         asked = run_git(self.folder, ["rev-parse", "--verify", "--quiet", name], accepted=(0, 1))
         return asked.stdout.decode().strip() or None
 
-    def write(self, release_id: str, files: Iterable[BlobSource], lock: int) -> str:
-        """Store a release and its ref in one go; nothing refers to it unless all of it is there.
+    def write(self, release_id: str, files: Sequence[BlobSource]) -> str:
+        """Store a release and its ref; nothing refers to it unless all of it is there.
+
+        Content that an earlier release has is not read again.
 
         Args:
             release_id: Becomes the ref's name.
-            files: In any order; an error while they are read leaves no trace.
-            lock: The descriptor that `writing` gave; git holds it until it ends.
+            files: An error while one is read leaves no trace.
 
         Returns:
             The tree.
         """
-        with tempfile.TemporaryFile() as stderr:
-            streams = {
-                "stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL,
-                "stderr": stderr.fileno(), "keep": lock,
-            }  # fmt: skip
-            arguments = ["fast-import", "--quiet", "--done", "--force", "--depth=0"]
-            process = start_git(self.folder, arguments, streams=streams)
-            try:
-                with _ended_in_time(process):
-                    self._feed(process, release_id, files)
-            except BrokenPipeError:
-                process.wait()
-            finally:
-                _end(process)
-            if process.returncode != 0:
-                stderr.seek(0)
-                raise damaged(self.folder, stderr.read())
+        trees = trees_of(
+            TreeEntry(path=file.path, oid=file.oid, executable=file.executable) for file in files
+        )
+        commit = commit_of(trees[-1], release_id)
+        try:
+            self._store({file.oid: file for file in files}, {one.oid: one for one in trees}, commit)
+            self._refer(release_id, commit.oid.hex())
+        except OSError as error:
+            raise damaged(self.folder, f"{error.strerror}".encode()) from error
         self._tidy()
         tree = self.tree_of(release_id)
         if tree is None:
             raise damaged(self.folder, b"the release is not there after it was written")
         return tree
 
-    def _feed(
-        self, process: subprocess.Popen[bytes], release_id: str, files: Iterable[BlobSource]
+    def _store(
+        self, blobs: Mapping[bytes, BlobSource], trees: Mapping[bytes, GitObject], commit: GitObject
     ) -> None:
-        assert process.stdin is not None  # noqa: S101 - it was asked for as a pipe
-        stream = process.stdin
-        message = release_id.encode()
-        stream.write(b"commit refs/releases/%s\n" % message)
-        stream.write(b"committer tmux-builder <tmux-builder@localhost> 0 +0000\n")
-        stream.write(b"data %d\n%s\n" % (len(message), message))
-        for file in files:
-            _send_file(stream, file)
-        stream.write(b"done\n")
-        stream.close()
-        process.wait()
+        missing = self._missing([*blobs, *trees, commit.oid])
+        new_files = [file for oid, file in blobs.items() if oid in missing]
+        made = [one for one in (*trees.values(), commit) if one.oid in missing]
+        if not missing:
+            return
+        with PackFile(self.folder / "objects" / "pack", len(missing)) as pack:
+            for file in new_files:
+                pack.add(BLOB, file.oid, file.size_bytes, file.chunks)
+            for one in made:
+                pack.add(one.kind, one.oid, len(one.content), [one.content])
+            pack.finish()
+
+    def _missing(self, oids: Sequence[bytes]) -> set[bytes]:
+        """Which of these objects no earlier release brought."""
+        if next((self.folder / "objects" / "pack").glob("*.idx"), None) is None:
+            return set(oids)
+        with tempfile.TemporaryFile() as questions:
+            questions.write(b"".join(b"%s\n" % oid.hex().encode() for oid in oids))
+            questions.seek(0)
+            asked = run_git(
+                self.folder,
+                ["cat-file", "--batch-check=%(objectname)", "--buffer"],
+                stdin=questions.fileno(),
+            )
+        answers = (line.split() for line in asked.stdout.splitlines())
+        return {bytes.fromhex(words[0].decode()) for words in answers if words[1:] == [b"missing"]}
+
+    def _refer(self, release_id: str, commit: str) -> None:
+        folder = self.folder / "refs" / "releases"
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700)
+            flush_folder(folder.parent)
+        write_atomically(folder / release_id, f"{commit}\n".encode())
+        flush_folder(folder)
 
     def _make(self) -> None:
         if self.folder.exists():
@@ -163,35 +180,6 @@ class ReleaseRepository:
             run_git(self.folder, ["repack", "-d", "-A", "--quiet", "--write-bitmap-index"])
         except StorageError as error:
             logger.warning("release repository not tidied", extra={"reason": error.message})
-
-
-def _send_file(stream: IO[bytes], file: BlobSource) -> None:
-    quoted = file.path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    mode = b"100755" if file.executable else b"100644"
-    stream.write(b'M %s inline "%s"\ndata %d\n' % (mode, quoted, file.size_bytes))
-    for chunk in file.chunks:
-        stream.write(chunk)
-    stream.write(b"\n")
-
-
-@contextmanager
-def _ended_in_time(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Kill a git that hangs, so that a write to its pipe cannot wait forever."""
-    timer = threading.Timer(TIMEOUT_S * 5, process.kill)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from core.models.release import Release, ReleaseFile
 from core.models.session import SessionKey
 from core.models.user import SiteType
 from core.paths import SessionPaths
+from core.publish.git_objects import blob_id
 from core.publish.manifest import release_id_of
 from core.publish.not_found_page import NOT_FOUND_PAGE, NOT_FOUND_PATH
 from core.publish.procfile import PROCFILE
@@ -92,9 +92,9 @@ def _take(paths: SessionPaths, source: Path, site_type: SiteType, limits: Limits
     repository = ReleaseRepository(paths.repository)
     tree = repository.tree_of(release_id)
     if tree is None:
-        with repository.writing() as lock:
-            blobs = _blobs(source, files, {file.path for file in found.files})
-            tree = repository.tree_of(release_id) or repository.write(release_id, blobs, lock)
+        with repository.writing():
+            blobs = _blobs(source, files, found)
+            tree = repository.tree_of(release_id) or repository.write(release_id, blobs)
     return Release(release_id=release_id, tree=tree, files=files, left_out=found.left_out)
 
 
@@ -141,14 +141,17 @@ def _with_default_pages(
     return tuple(sorted((*files, page), key=lambda file: file.path.encode()))
 
 
-def _blobs(
-    source: Path, files: tuple[ReleaseFile, ...], in_source: set[str]
-) -> Iterator[BlobSource]:
-    for file in files:
-        chunks = stream_file(source, file) if file.path in in_source else iter([NOT_FOUND_PAGE])
-        yield BlobSource(
+def _blobs(source: Path, files: tuple[ReleaseFile, ...], found: SourceTree) -> list[BlobSource]:
+    held = dict(found.held)
+    if NOT_FOUND_PATH not in held and NOT_FOUND_PATH not in found.blobs:
+        held[NOT_FOUND_PATH] = NOT_FOUND_PAGE
+    return [
+        BlobSource(
             path=file.path,
+            oid=blob_id(held[file.path]) if file.path in held else found.blobs[file.path],
             size_bytes=file.size_bytes,
             executable=file.executable,
-            chunks=chunks,
+            chunks=[held[file.path]] if file.path in held else stream_file(source, file),
         )
+        for file in files
+    ]

@@ -11,17 +11,19 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import AnswerIsNoError, BuilderError, StorageError
 from core.models.release import ReleaseFile
+from core.publish.git_objects import BlobDigest
 from core.publish.left_out import HEAD_BYTES, is_left_out_by_name, is_private_key, shown_path
 
 CHUNK_BYTES = 1024 * 1024
 DEEPEST_FOLDER = 48
+HELD_BYTES = 24 * 1024 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -40,6 +42,10 @@ class SourceTree:
     """What a site folder held at one moment."""
 
     files: tuple[ReleaseFile, ...]
+    held: Mapping[str, bytes]
+    """Contents of small files, as far as they are few: a new release needs no second reading."""
+    blobs: Mapping[str, bytes]
+    """git's id of every other file's content."""
     left_out: tuple[str, ...]
 
 
@@ -67,6 +73,8 @@ def read_source(source: Path, limits: Limits) -> SourceTree:
             os.close(handle)
     return SourceTree(
         files=tuple(sorted(walk.files, key=lambda file: file.path.encode())),
+        blobs=walk.blobs,
+        held=walk.held,
         left_out=tuple(sorted(walk.left_out)),
     )
 
@@ -78,6 +86,9 @@ class _Walk:
         self._entries = 0
         self._size_bytes = 0
         self.files: list[ReleaseFile] = []
+        self.blobs: dict[str, bytes] = {}
+        self.held: dict[str, bytes] = {}
+        self._held_bytes = 0
         self.left_out: list[str] = []
 
     def folder(self, handle: int, prefix: str, depth: int) -> None:
@@ -126,34 +137,65 @@ class _Walk:
 
     def _file(self, handle: int, name: str, path: str) -> None:
         descriptor = os.open(name, _FILE, dir_fd=handle)
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        try:
             info = os.fstat(descriptor)
             if not stat.S_ISREG(info.st_mode):
                 raise _changed(path)
-            digest, size = hashlib.sha256(), 0
-            while chunk := stream.read(CHUNK_BYTES):
-                if size == 0 and is_private_key(path, chunk[:HEAD_BYTES]):
-                    self.left_out.append(shown_path(path))
-                    return
-                digest.update(chunk)
-                size += len(chunk)
-                self._grow(len(chunk))
+            sha256 = self._read(descriptor, path, info.st_size)
+        finally:
+            os.close(descriptor)
+        if sha256 is None:
+            self.left_out.append(shown_path(path))
+            return
+        is_executable = bool(info.st_mode & stat.S_IXUSR)
         self.files.append(
-            ReleaseFile(
-                path=path,
-                sha256=digest.hexdigest(),
-                size_bytes=size,
-                executable=bool(info.st_mode & stat.S_IXUSR),
-            )
+            ReleaseFile(path=path, sha256=sha256, size_bytes=info.st_size, executable=is_executable)
         )
         if len(self.files) > self._limits.files:
             raise _too_much(f"source/ holds more than {self._limits.files} files")
+
+    def _read(self, descriptor: int, path: str, size_bytes: int) -> str | None:
+        """The SHA-256 of an open file, None for a private key; keeps its content or git's id."""
+        is_held = size_bytes <= CHUNK_BYTES and self._held_bytes + size_bytes <= HELD_BYTES
+        digest, left = hashlib.sha256(), size_bytes
+        blob = None if is_held else BlobDigest(size_bytes)
+        content = b""
+        while left:
+            # One byte more than is left: a file that grew meanwhile is noticed without a call.
+            chunk = os.read(descriptor, min(CHUNK_BYTES, left) + 1)
+            if left == size_bytes and _is_key(path, chunk):
+                return None
+            digest.update(chunk)
+            if blob is None:
+                content = content + chunk if content else chunk
+            else:
+                blob.update(chunk)
+            left -= len(chunk)
+            self._grow(len(chunk))
+            if left < 0 or not chunk:
+                raise _changed(path)
+        self._keep(path, content, blob)
+        return digest.hexdigest()
+
+    def _keep(self, path: str, content: bytes, blob: BlobDigest | None) -> None:
+        if blob is None:
+            self._held_bytes += len(content)
+            self.held[path] = content
+        else:
+            self.blobs[path] = blob.oid()
 
     def _grow(self, size_bytes: int) -> None:
         self._size_bytes += size_bytes
         if self._size_bytes > self._limits.size_bytes:
             mebibytes = self._limits.size_bytes // 1024**2
             raise _too_much(f"source/ holds more than {mebibytes} MiB")
+
+
+def _is_key(path: str, chunk: bytes) -> bool:
+    """The quick look first: most files say nothing of the kind."""
+    if chunk.find(b"PRIVATE KEY", 0, HEAD_BYTES) < 0:
+        return False
+    return is_private_key(path, chunk[:HEAD_BYTES])
 
 
 def stream_file(source: Path, file: ReleaseFile) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.benchmarks.rows import Row, say
 from tests.conftest import FOREIGN, PINNED
 
-GROUPS = ("loop",)
+GROUPS = ("loop", "publish")
 
 
 def main() -> int:
