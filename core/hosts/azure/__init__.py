@@ -1,0 +1,1 @@
+"""What both Azure hosts are made of."""

@@ -1,0 +1,12 @@
+"""The host of dynamic sites on Azure."""
+
+from __future__ import annotations
+
+from core.hosts.azure.dynamic_site import AzureDynamicHost
+from core.hosts.environment import HostEnvironment
+from core.ports.host import Host
+
+
+def create(environment: HostEnvironment) -> Host:
+    """The host on the operator's own subscription; nobody logs in before it is used."""
+    return AzureDynamicHost(environment)

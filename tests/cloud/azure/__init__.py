@@ -1,0 +1,1 @@
+"""A strict Azure on loopback: management plane, identities, blobs, web endpoints, Front Door."""
