@@ -365,6 +365,23 @@ def test_a_first_run_screen_needs_the_operator_and_nothing_is_typed(
         assert "GOT" not in bench.screen(key)
 
 
+def test_a_first_run_screen_that_gives_way_slowly_gets_one_digit_only(
+    place: DataRoot, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "FIRST_RUN_S", 3.0)
+    one = "dd bs=1 count=1 2>/dev/null"
+    body = f"""echo "Do you trust this folder?"; echo "{MARK} 1. Yes"; stty -echo -icanon
+        {one} >/dev/null; sleep 3; timeout 1 {one} | od -c; echo over; sleep 2"""
+    with bench_on(place, Manner(command=fake_claude(short_folder, body))) as bench:
+        key = bench.session()
+        bench.send(key, "go")
+        bench.wait_state(key, AgentState.NEEDS_YOU)
+        bench.team.pane.answer(key, 1)
+        screen = bench.screen(key)
+    assert "over" in screen
+    assert "0000001" not in screen
+
+
 def at_first_screen(bench: Bench, key: SessionKey) -> Prompt:
     """A brief whose Claude shows a question of its own instead of starting."""
     brief = bench.send(key, "build it", PromptKind.BRIEF)

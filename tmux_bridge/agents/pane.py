@@ -15,7 +15,7 @@ from core.errors import (
 )
 from core.models.prompt import Prompt, Turn
 from core.models.session import Agent, SessionKey
-from core.models.states import AgentState, Receipt
+from core.models.states import AgentState, Needs, Receipt
 from core.store.store import Store
 from tmux_bridge.agents.supervisor import Supervisor
 from tmux_bridge.agents.terminal import Terminal
@@ -105,7 +105,8 @@ class TmuxAgentPane:
         """Answer Claude's own question by its number.
 
         A digit that comes right after the dialog was drawn is swallowed, so it is pressed again
-        while the same dialog stands there.
+        while the same dialog stands there. A first-run screen has stood for a while and gives way
+        slowly: a second digit would be the first text of Claude's input line.
 
         Raises:
             UsageError: The number is not 1 to 9.
@@ -120,9 +121,10 @@ class TmuxAgentPane:
                 remedy="Send a message instead.",
                 code="nothing_asked",
             )
-        for _ in range(ANSWER_TRIES):
+        is_first_run = asked.needs is Needs.LOGIN
+        for _ in range(1 if is_first_run else ANSWER_TRIES):
             before = self._press(key, DIGITS[digit])
-            if self._is_answered(asked, before):
+            if self._is_answered(asked, before, ANSWER_SETTLE_S if is_first_run else ANSWER_S):
                 return
         raise ConflictError(
             "Claude did not take the answer.",
@@ -167,8 +169,8 @@ class TmuxAgentPane:
 
         return self._supervisor.ask(act)
 
-    def _is_answered(self, asked: Agent, before: list[str]) -> bool:
-        """Whether the state or at least the screen has changed within a moment.
+    def _is_answered(self, asked: Agent, before: list[str], within_s: float) -> bool:
+        """Whether the state or at least the screen has changed within that time.
 
         A screen that changed took the key; the event that says so may be a while behind it.
         """
@@ -177,7 +179,7 @@ class TmuxAgentPane:
             now = self._store.agents.get(asked.key)
             return now.state is not AgentState.NEEDS_YOU or now.question != asked.question
 
-        if wait_for(changed, deadline_s=ANSWER_S, interval_s=POLL_S, clock=self._clock):
+        if wait_for(changed, deadline_s=within_s, interval_s=POLL_S, clock=self._clock):
             return True
         pane_id = asked.pane_id
         if pane_id is None or before == self._supervisor.ask(
