@@ -12,6 +12,7 @@ from tests.cloud.aws.site_kit import CloudSite
 from tests.cloud.azure.arm_dns import CNAMES, DOMAINS, TEXTS, add_zone
 from tests.cloud.azure.arm_state import Stored
 from tests.cloud.azure.dynamic_sites import dynamic_site, write_program
+from tests.cloud.azure.faults import Call, FaultKind
 from tests.cloud.azure.machine_fixtures import quick_place, quick_server
 from tests.cloud.azure.machine_world import MachineWorld
 from tests.cloud.azure.name_proxy import NameProxy
@@ -113,6 +114,23 @@ def test_somebody_elses_record_is_not_touched(quick_place: MachineWorld, site: C
         with_setting(site, "azure.cdn", "none").publish()
     assert site.destroy().left == ()
     assert alias(quick_place).properties["metadata"] == {"owner": "somebody"}
+
+
+def test_a_record_whose_answer_was_lost_is_not_taken_for_somebody_elses(
+    quick_place: MachineWorld, site: CloudSite
+) -> None:
+    lost: list[Call] = []
+
+    def choose(call: Call) -> FaultKind | None:
+        if lost or call.method != "PUT" or "/CNAME/" not in call.path:
+            return None
+        lost.append(call)
+        return FaultKind.LOST
+
+    quick_place.calls.choose = choose
+    assert site.publish().config_block["own_url"]
+    quick_place.calls.choose = None
+    assert len(lost) == 1
 
 
 def test_a_name_that_is_not_wanted_any_more_is_taken_away(

@@ -79,11 +79,29 @@ def ensure_record(site: AzureSite, zone: Zone, record: Record) -> None:
     recorded_as = record_id(zone, record.kind, record.label)
     if found is None or said(found) != record.value:
         site.intends(RECORD, recorded_as, metadata)
-        calls = site.client("dns").record_sets
-        only_if = {"if_none_match": "*"} if found is None else {"if_match": str(found.etag)}
-        place = (zone.group, zone.name, record.label, record.kind, _body(record, metadata))
-        site.asked(f"write {what}", lambda: calls.create_or_update(*place, **only_if))
+        _write(site, zone, record, metadata, found)
     site.made(RECORD, recorded_as, metadata)
+
+
+def _write(
+    site: AzureSite, zone: Zone, record: Record, metadata: Mapping[str, str], found: Any
+) -> None:
+    """Only if nobody has written meanwhile, unless that was the try before, unheard of."""
+    calls = site.client("dns").record_sets
+    only_if = {"if_none_match": "*"} if found is None else {"if_match": str(found.etag)}
+    place = (zone.group, zone.name, record.label, record.kind, _body(record, metadata))
+    try:
+        site.asked(
+            f"write the {record.kind} record {record.label}.{zone.name}",
+            lambda: calls.create_or_update(*place, **only_if),
+        )
+    except CloudRefusedError as error:
+        if error.__cause__ is None or http_status(error.__cause__) != 412:
+            raise
+        now = _found(site, zone, record.kind, record.label)
+        is_ours = now is not None and site.names.config.owns(now.metadata or {})
+        if not is_ours or said(now) != record.value:
+            raise
 
 
 def remove_record(site: AzureSite, resource_id: str) -> bool:

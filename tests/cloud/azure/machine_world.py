@@ -47,6 +47,7 @@ class MachineWorld(AzureWorld):
         self.arm.catalogues = {SKUS: self.compute.skus, ZONE_LIST: zones(self.state)}
 
     def reset(self) -> None:
+        self.calls.choose = None
         self.arm.await_machines()
         super().reset()
         with self.arm.lock:
