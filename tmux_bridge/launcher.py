@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,9 @@ START_DEADLINE_S = 60.0
 """A first start reads half a gigabyte from a cold disk; one that fails is noticed at once."""
 FAILURES_LIMIT = 2
 """So many workers in a row that cannot work: the next would not either."""
+
+_HARMLESS = re.compile(r"\d{4}-\d\d-\d\d \S+ (DEBUG|INFO) ")
+"""How a line of the worker's log begins that tells of no fault."""
 
 
 class WorkerLauncher:
@@ -106,12 +110,14 @@ class WorkerLauncher:
         )
 
     def _last_words(self) -> str:
-        """What a worker that ended said: its error is one line, its remedy the next."""
+        """What a worker that ended said: its error is one line, its remedy the next.
+
+        Its other threads may log something harmless after that.
+        """
         with suppress(OSError):
             lines = self._runtime.worker_log.read_text(errors="replace")[-4000:].splitlines()
-            said = [line.strip() for line in lines if line.strip()]
-            if said and said[-1].startswith("fix: "):
-                said.pop()
+            told = [line.strip() for line in lines if not _HARMLESS.match(line)]
+            said = [line for line in told if line and not line.startswith("fix: ")]
             if said:
                 return f": {said[-1][:300].rstrip('.')}"
         return ""
