@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from core.errors import BuilderError, CloudUnreachableError, NothingToDeployError, TimedOutError
+from core.errors import BuilderError, CloudUnreachableError, TimedOutError
 from core.hosts.aws.app_variables import AppVariables
 from core.hosts.aws.bucket import bucket_name
 from core.hosts.aws.distribution import await_deployed, distribution_name
@@ -31,12 +31,12 @@ from core.hosts.instance.commands import (
     release_command,
     status_command,
 )
+from core.hosts.instance.web_line import require_web_line
 from core.models.release import Destroyed, Drift, Plan, Published
 from core.models.session import Session, SessionKey
 from core.models.user import HostProvider, SiteType
 from core.ports.host import PublishRequest
 from core.publish.object_stores import s3_objects
-from core.publish.procfile import PROCFILE, web_command
 
 NOT_SERVED = "not_served"
 _LOST = frozenset({"store_missing", INSTANCE_MISSING, NOT_SERVED})
@@ -78,7 +78,7 @@ class AwsDynamicHost:
             TimedOutError: Something is not ready in time; it goes on, and so does running again.
             CancelledError: It was cancelled; what was made is kept and recorded.
         """
-        _require_program(request)
+        require_web_line(request)
         site = open_site(
             self._environment, request.session, execution_id=request.execution_id, request=request
         )
@@ -262,14 +262,3 @@ def _looked(site: AwsSite, record: DynamicRecord, command: str) -> AgentAnswer:
 def _tell(request: PublishRequest, answer: AgentAnswer) -> None:
     message = "release switched" if answer.changed else "release served already"
     request.log(message, {"release_id": answer.release_id, "variables": answer.variables})
-
-
-def _require_program(request: PublishRequest) -> None:
-    """Refuse before an instance is paid for what cannot be started on it."""
-    paths = {one.path for one in request.release.files}
-    content = request.trees.read(request.release, PROCFILE) if PROCFILE in paths else b""
-    if web_command(content) is None:
-        raise NothingToDeployError(
-            "The release has no Procfile with a web: line.",
-            remedy="Add source/Procfile with a line such as 'web: python app.py'.",
-        )
