@@ -10,7 +10,7 @@ run:
 
 test:
 	@$(PYTHON) tui/bootstrap.py test
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-faults:
 	@$(PYTHON) tui/bootstrap.py test

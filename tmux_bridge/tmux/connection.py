@@ -22,6 +22,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Protocol
 
+from core.clock import wait_for
 from tmux_bridge.tmux.errors import (
     TmuxCommandError,
     TmuxGoneError,
@@ -136,10 +137,21 @@ class ControlConnection:
         self._reader.start()
         try:
             self.command("display-message -p ready", timeout_s=timeout_s)
+            self._await_attached(timeout_s)
         except TmuxGoneError:
             self.close()
             raise
         self._tell(self._listener.connected)
+
+    def _await_attached(self, timeout_s: float) -> None:
+        """tmux may answer before it has attached; what needs a client is refused until then."""
+        if not wait_for(
+            lambda: self._is_lost or self.shown_session is not None,
+            deadline_s=timeout_s, interval_s=0.002,
+        ):  # fmt: skip
+            raise silent("attach-session", timeout_s)
+        if self._is_lost:
+            raise gone("The connection to tmux was lost while it attached.")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         try:
