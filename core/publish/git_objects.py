@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 BLOB, TREE, COMMIT = b"blob", b"tree", b"commit"
 _AUTHOR = b"tmux-builder <tmux-builder@localhost> 0 +0000"
@@ -19,18 +20,20 @@ class GitObject:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeEntry:
+class TreeEntry(Protocol):
     """One file of a release; `oid` is the blob's."""
 
-    path: str
-    oid: bytes
-    executable: bool
+    @property
+    def path(self) -> str: ...
+    @property
+    def oid(self) -> bytes: ...
+    @property
+    def executable(self) -> bool: ...
 
 
 @dataclass(slots=True)
 class _Folder:
-    files: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
+    lines: dict[bytes, bytes] = field(default_factory=dict)
     folders: dict[bytes, _Folder] = field(default_factory=dict)
 
 
@@ -47,20 +50,24 @@ class BlobDigest:
 
 
 def blob_id(content: bytes) -> bytes:
-    digest = BlobDigest(len(content))
+    return object_id(BLOB, content)
+
+
+def object_id(kind: bytes, content: bytes) -> bytes:
+    digest = hashlib.sha1(b"%s %d\0" % (kind, len(content)), usedforsecurity=False)
     digest.update(content)
-    return digest.oid()
+    return digest.digest()
 
 
 def trees_of(entries: Iterable[TreeEntry]) -> list[GitObject]:
     """The tree of every folder, each after those below it; the last one is the release's."""
     root = _Folder()
+    folders = {b"": root}
     for entry in entries:
-        *parents, name = entry.path.encode().split(b"/")
-        folder = root
-        for parent in parents:
-            folder = folder.folders.setdefault(parent, _Folder())
-        folder.files[name] = (b"100755" if entry.executable else b"100644", entry.oid)
+        parent, _slash, name = entry.path.encode().rpartition(b"/")
+        folder = folders.get(parent) or _folder_at(folders, parent)
+        mode = b"100755" if entry.executable else b"100644"
+        folder.lines[name] = b"%s %s\0%s" % (mode, name, entry.oid)
     return list(_trees(root))
 
 
@@ -71,8 +78,16 @@ def commit_of(tree: GitObject, message: str) -> GitObject:
     return _object(COMMIT, content)
 
 
+def _folder_at(folders: dict[bytes, _Folder], path: bytes) -> _Folder:
+    """The folder of that path, made with those above it where it is missing."""
+    if path not in folders:
+        above, _slash, name = path.rpartition(b"/")
+        folders[path] = _folder_at(folders, above).folders[name] = _Folder()
+    return folders[path]
+
+
 def _trees(folder: _Folder) -> Iterator[GitObject]:
-    lines = {name: b"%s %s\0%s" % (mode, name, oid) for name, (mode, oid) in folder.files.items()}
+    lines = folder.lines
     for name, deeper in folder.folders.items():
         tree: GitObject | None = None
         for tree in _trees(deeper):
@@ -84,6 +99,4 @@ def _trees(folder: _Folder) -> Iterator[GitObject]:
 
 
 def _object(kind: bytes, content: bytes) -> GitObject:
-    digest = hashlib.sha1(b"%s %d\0" % (kind, len(content)), usedforsecurity=False)
-    digest.update(content)
-    return GitObject(kind=kind, oid=digest.digest(), content=content)
+    return GitObject(kind=kind, oid=object_id(kind, content), content=content)

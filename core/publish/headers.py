@@ -72,6 +72,7 @@ def object_headers(path: str) -> dict[str, str]:
     return {"Content-Type": content_type(path), "Cache-Control": cache_control(path)}
 
 
+@lru_cache(maxsize=4096)
 def headers_digest(path: str) -> str:
     """Changes when the rules give the file other headers, so that it is written again."""
     return _digest(tuple(sorted(object_headers(path).items())))

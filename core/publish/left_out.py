@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from core.models.release import MARKER_PATH
 
@@ -14,6 +15,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 HEAD_BYTES = 64 * 1024
 
 
+@lru_cache(maxsize=8192)
 def is_left_out_by_name(path: str) -> bool:
     """Whether a file or folder of that path (forward slashes) stays at home."""
     name = path.rpartition("/")[2].lower()

@@ -21,10 +21,11 @@ class Difference:
 
 def release_id_of(files: Iterable[ReleaseFile]) -> str:
     """The id of exactly these files: same paths, bytes and executable bits, same id."""
-    digest = hashlib.sha256()
-    for file in sorted(files, key=lambda one: one.path.encode()):
-        digest.update(f"{file.path}\0{file.sha256}\0{int(file.executable)}\n".encode())
-    return digest.hexdigest()[:ID_LENGTH]
+    lines = [
+        f"{file.path}\0{file.sha256}\0{int(file.executable)}\n"
+        for file in sorted(files, key=lambda one: one.path.encode())
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:ID_LENGTH]
 
 
 def difference(previous: Release | None, release: Release) -> Difference:

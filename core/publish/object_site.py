@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from core.errors import AnswerIsNoError, CancelledError
 from core.models.release import MARKER_PATH, Drift, PublishedObject, Release, ReleaseFile
@@ -35,6 +36,8 @@ REMEMBERED_FILES = 500
 REMEMBERED_BYTES = 64 * 1024 * 1024
 _SHARE = 10
 _DELETED_AT_ONCE = 1000
+_FEW_FILES = 8
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +84,7 @@ class ObjectSite:
 
         For whoever knows that a release is about to be taken; an error is raised by `publish`.
         """
-        ahead: Future[dict[str, StoredObject]] = Future()
-        self._ahead = ahead
-
-        def ask() -> None:
-            try:
-                ahead.set_result(self._objects.list())
-            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-                ahead.set_exception(error)
-
-        threading.Thread(target=ask, name="look-ahead", daemon=True).start()
+        self._ahead = _meanwhile("look-ahead", self._objects.list)
 
     def publish(
         self, request: PublishRequest, invalidate: Callable[[Sequence[str]], None]
@@ -112,8 +106,7 @@ class ObjectSite:
         listed = self._listed()
         planned = compared(request.release, self._known, listed)
         _require_few_deletes(len(planned.stale), request.max_delete)
-        with self._saving():
-            sent = self._upload(request, planned)
+        sent = self._upload(request, planned)
         self._write_marker(request.release, listed)
         told = self._announce(planned.stale, invalidate)
         self._delete(request, planned.stale)
@@ -185,7 +178,7 @@ class ObjectSite:
                 )
 
         leave = _leaver(request)
-        with UploadPool(self._objects, written, leave) as pool:
+        with self._saving(), UploadPool(self._objects, written, leave) as pool:
             for file, chunks in request.trees.stream(request.release, planned.pending):
                 if phase_of(file.path) is not phase:
                     pool.settle()
@@ -210,12 +203,18 @@ class ObjectSite:
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
-        """Whatever happens inside, what was written is recorded."""
+        """Whatever happens inside, what was written is recorded; a few files may wait a moment."""
         try:
             yield
-        finally:
-            if self._files_unsaved:
-                self._save()
+        except BaseException:
+            self._save_unsaved()
+            raise
+        if self._files_unsaved > _FEW_FILES:
+            self._save()
+
+    def _save_unsaved(self) -> None:
+        if self._files_unsaved:
+            self._save()
 
     def _save(self) -> None:
         self._files_unsaved = self._bytes_unsaved = 0
@@ -225,12 +224,20 @@ class ObjectSite:
         marker, content = _marker(release), release.release_id.encode()
         there, known = listed.get(MARKER_PATH), self._known.get(MARKER_PATH)
         if there is not None and is_as_recorded(marker, known, there.etag):
+            self._save_unsaved()
             return
         is_proven = there is not None and known is None and there.etag == md5_etag(content)
         if there is not None and is_proven:
             self._note(marker, there.etag, len(release.files))
+            self._save_unsaved()
             return
-        etag = self._objects.put(MARKER_PATH, content, object_headers(MARKER_PATH))
+        headers = object_headers(MARKER_PATH)
+        # A run that dies in between sends few files once more; a visitor never sees a difference.
+        sent = _meanwhile("marker", lambda: self._objects.put(MARKER_PATH, content, headers))
+        try:
+            self._save_unsaved()
+        finally:
+            etag = sent.result()
         self._note(marker, etag, len(release.files))
 
     def _announce(
@@ -262,6 +269,20 @@ class ObjectSite:
     def _marker_etag(self) -> str:
         known = self._known.get(MARKER_PATH)
         return "" if known is None else known.etag
+
+
+def _meanwhile(name: str, ask: Callable[[], _Answer]) -> Future[_Answer]:
+    """Ask in a thread of its own; an error is raised where the answer is waited for."""
+    answer: Future[_Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return answer
 
 
 def _marker(release: Release) -> ReleaseFile:

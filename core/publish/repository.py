@@ -22,9 +22,10 @@ from pathlib import Path
 from core.clock import wait_for
 from core.errors import ConflictError, StorageError
 from core.files import make_private_folder, try_lock, write_atomically
-from core.publish.git_objects import BLOB, GitObject, TreeEntry, commit_of, trees_of
+from core.publish.git_objects import BLOB, COMMIT, GitObject, commit_of, trees_of
 from core.publish.git_process import damaged, run_git
 from core.publish.pack_file import PackFile, flush_folder
+from core.publish.pack_reader import PackedObjects
 
 LOCK_DEADLINE_S = 60.0
 MOST_PACKS = 64
@@ -51,6 +52,11 @@ class ReleaseRepository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @property
+    def memory(self) -> Path:
+        """Where what `source/` held is remembered: with the releases, so it is lost with them."""
+        return self.folder.with_name(f"{self.folder.name}.seen")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -80,9 +86,38 @@ class ReleaseRepository:
         """
         if not self.folder.exists():
             return None
+        if self._is_sound():
+            commit = self._referred(release_id)
+            if commit is None:
+                return None
+            tree = self._tree_of_commit(commit)
+            if tree is not None:
+                return tree
         name = f"refs/releases/{release_id}^{{tree}}"
         asked = run_git(self.folder, ["rev-parse", "--verify", "--quiet", name], accepted=(0, 1))
         return asked.stdout.decode().strip() or None
+
+    def _is_sound(self) -> bool:
+        """Whether it looks like a repository to git; where not, git says what is wrong."""
+        return (self.folder / "HEAD").is_file() and (self.folder / "objects").is_dir()
+
+    def _referred(self, release_id: str) -> bytes | None:
+        """The commit that a release's ref names, as git keeps refs: each in a file, or packed."""
+        name = f"refs/releases/{release_id}"
+        with suppress(FileNotFoundError):
+            return _oid_in((self.folder / name).read_text())
+        with suppress(FileNotFoundError):
+            for line in (self.folder / "packed-refs").read_text().splitlines():
+                commit, _space, packed = line.partition(" ")
+                if packed == name:
+                    return _oid_in(commit)
+        return None
+
+    def _tree_of_commit(self, commit: bytes) -> str | None:
+        packed = PackedObjects(self.folder)
+        heading, _line, _rest = (packed.content(COMMIT, commit) or b"").partition(b"\n")
+        _word, _space, tree = heading.partition(b" ")
+        return tree.decode() if tree and bytes.fromhex(tree.decode()) in packed else None
 
     def write(self, release_id: str, files: Sequence[BlobSource]) -> str:
         """Store a release and its ref; nothing refers to it unless all of it is there.
@@ -96,9 +131,7 @@ class ReleaseRepository:
         Returns:
             The tree.
         """
-        trees = trees_of(
-            TreeEntry(path=file.path, oid=file.oid, executable=file.executable) for file in files
-        )
+        trees = trees_of(files)
         commit = commit_of(trees[-1], release_id)
         try:
             self._store({file.oid: file for file in files}, {one.oid: one for one in trees}, commit)
@@ -106,10 +139,9 @@ class ReleaseRepository:
         except OSError as error:
             raise damaged(self.folder, f"{error.strerror}".encode()) from error
         self._tidy()
-        tree = self.tree_of(release_id)
-        if tree is None:
+        if self._referred(release_id) != commit.oid:
             raise damaged(self.folder, b"the release is not there after it was written")
-        return tree
+        return trees[-1].oid.hex()
 
     def _store(
         self, blobs: Mapping[bytes, BlobSource], trees: Mapping[bytes, GitObject], commit: GitObject
@@ -128,18 +160,8 @@ class ReleaseRepository:
 
     def _missing(self, oids: Sequence[bytes]) -> set[bytes]:
         """Which of these objects no earlier release brought."""
-        if next((self.folder / "objects" / "pack").glob("*.idx"), None) is None:
-            return set(oids)
-        with tempfile.TemporaryFile() as questions:
-            questions.write(b"".join(b"%s\n" % oid.hex().encode() for oid in oids))
-            questions.seek(0)
-            asked = run_git(
-                self.folder,
-                ["cat-file", "--batch-check=%(objectname)", "--buffer"],
-                stdin=questions.fileno(),
-            )
-        answers = (line.split() for line in asked.stdout.splitlines())
-        return {bytes.fromhex(words[0].decode()) for words in answers if words[1:] == [b"missing"]}
+        packed = PackedObjects(self.folder)
+        return {oid for oid in oids if oid not in packed}
 
     def _refer(self, release_id: str, commit: str) -> None:
         folder = self.folder / "refs" / "releases"
@@ -180,6 +202,14 @@ class ReleaseRepository:
             run_git(self.folder, ["repack", "-d", "-A", "--quiet", "--write-bitmap-index"])
         except StorageError as error:
             logger.warning("release repository not tidied", extra={"reason": error.message})
+
+
+def _oid_in(text: str) -> bytes:
+    """Empty where it is none, which no object has as its id."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from core.publish.manifest import release_id_of
 from core.publish.not_found_page import NOT_FOUND_PAGE, NOT_FOUND_PATH
 from core.publish.procfile import PROCFILE
 from core.publish.repository import BlobSource, ReleaseRepository
+from core.publish.source_memory import SourceMemory
 from core.publish.source_state import HOME_PAGE, missing_in_source
 from core.publish.source_tree import (
     Limits,
@@ -54,9 +56,9 @@ def take_release(
         StorageError: It cannot be read, or the repository cannot be written.
     """
     changed: SourceChangedError | None = None
-    for _attempt in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
-            release = _take(paths, source, site_type, limits or Limits())
+            release = _take(paths, source, site_type, limits or Limits(), is_first=attempt == 0)
         except SourceChangedError as error:
             changed = error
             continue
@@ -86,23 +88,41 @@ def preview_release(source: Path, site_type: SiteType, *, limits: Limits | None 
     return Release(release_id=release_id_of(files), tree="", files=files, left_out=found.left_out)
 
 
-def _take(paths: SessionPaths, source: Path, site_type: SiteType, limits: Limits) -> Release:
-    found, files = _read(source, site_type, limits)
-    release_id = release_id_of(files)
+def _take(
+    paths: SessionPaths, source: Path, site_type: SiteType, limits: Limits, *, is_first: bool
+) -> Release:
     repository = ReleaseRepository(paths.repository)
+    # After an attempt that failed nothing is believed: what is remembered may be what is wrong.
+    recall = SourceMemory.recalled if is_first else SourceMemory.empty
+    memory = recall(repository.memory)
+    found, files = _read(source, site_type, limits, memory)
+    release_id = release_id_of(files)
+    oids: dict[str, bytes] = {}
     tree = repository.tree_of(release_id)
     if tree is None:
+        oids = _oids(found)
         with repository.writing():
-            blobs = _blobs(source, files, found)
+            blobs = _blobs(source, files, found, oids)
             tree = repository.tree_of(release_id) or repository.write(release_id, blobs)
+    _remember(memory, found, oids)
     return Release(release_id=release_id, tree=tree, files=files, left_out=found.left_out)
 
 
+def _remember(memory: SourceMemory, found: SourceTree, oids: Mapping[str, bytes]) -> None:
+    """Note what was read. git's id of it is mostly known: a hash over everything costs time."""
+    for file in found.files:
+        path, info = file.path, found.read.get(file.path)
+        if info is not None:
+            known = found.blobs.get(path) or oids.get(path) or memory.oid_of(path, file.sha256)
+            memory.note(path, info, file.sha256, known or blob_id(found.held[path]))
+    memory.keep()
+
+
 def _read(
-    source: Path, site_type: SiteType, limits: Limits
+    source: Path, site_type: SiteType, limits: Limits, memory: SourceMemory | None = None
 ) -> tuple[SourceTree, tuple[ReleaseFile, ...]]:
     try:
-        found = read_source(source, limits)
+        found = read_source(source, limits, memory)
     except SourceChangedError:
         _require_site(source, site_type)
         raise
@@ -141,14 +161,22 @@ def _with_default_pages(
     return tuple(sorted((*files, page), key=lambda file: file.path.encode()))
 
 
-def _blobs(source: Path, files: tuple[ReleaseFile, ...], found: SourceTree) -> list[BlobSource]:
+def _oids(found: SourceTree) -> dict[str, bytes]:
+    """git's id of every file's content, by path; the default page's too."""
+    held = {path: blob_id(content) for path, content in found.held.items()}
+    return {NOT_FOUND_PATH: blob_id(NOT_FOUND_PAGE), **found.blobs, **held}
+
+
+def _blobs(
+    source: Path, files: tuple[ReleaseFile, ...], found: SourceTree, oids: Mapping[str, bytes]
+) -> list[BlobSource]:
     held = dict(found.held)
     if NOT_FOUND_PATH not in held and NOT_FOUND_PATH not in found.blobs:
         held[NOT_FOUND_PATH] = NOT_FOUND_PAGE
     return [
         BlobSource(
             path=file.path,
-            oid=blob_id(held[file.path]) if file.path in held else found.blobs[file.path],
+            oid=oids[file.path],
             size_bytes=file.size_bytes,
             executable=file.executable,
             chunks=[held[file.path]] if file.path in held else stream_file(source, file),

@@ -20,6 +20,7 @@ from core.errors import AnswerIsNoError, BuilderError, StorageError
 from core.models.release import ReleaseFile
 from core.publish.git_objects import BlobDigest
 from core.publish.left_out import HEAD_BYTES, is_left_out_by_name, is_private_key, shown_path
+from core.publish.source_memory import SourceMemory
 
 CHUNK_BYTES = 1024 * 1024
 DEEPEST_FOLDER = 48
@@ -46,6 +47,8 @@ class SourceTree:
     """Contents of small files, as far as they are few: a new release needs no second reading."""
     blobs: Mapping[str, bytes]
     """git's id of every other file's content."""
+    read: Mapping[str, os.stat_result]
+    """The state of every file that was read, from before its reading."""
     left_out: tuple[str, ...]
 
 
@@ -56,15 +59,20 @@ class SourceChangedError(BuilderError):
     retryable = True
 
 
-def read_source(source: Path, limits: Limits) -> SourceTree:
+def read_source(source: Path, limits: Limits, memory: SourceMemory | None = None) -> SourceTree:
     """Every file to publish, with its hash.
+
+    Args:
+        source: The site's folder.
+        limits: How much is accepted.
+        memory: Knows files that need not be read; None reads all of them.
 
     Raises:
         AnswerIsNoError: A link leads outside, or there is more than `limits` allow.
         SourceChangedError: A file went away while the folder was read.
         StorageError: Something in it cannot be read.
     """
-    walk = _Walk(source, limits)
+    walk = _Walk(source, limits, memory)
     with _translated(source):
         handle = os.open(source, _FOLDER)
         try:
@@ -75,48 +83,51 @@ def read_source(source: Path, limits: Limits) -> SourceTree:
         files=tuple(sorted(walk.files, key=lambda file: file.path.encode())),
         blobs=walk.blobs,
         held=walk.held,
+        read=walk.read,
         left_out=tuple(sorted(walk.left_out)),
     )
 
 
 class _Walk:
-    def __init__(self, source: Path, limits: Limits) -> None:
+    def __init__(self, source: Path, limits: Limits, memory: SourceMemory | None) -> None:
         self._source = source
         self._limits = limits
+        self._memory = memory
         self._entries = 0
         self._size_bytes = 0
         self.files: list[ReleaseFile] = []
         self.blobs: dict[str, bytes] = {}
         self.held: dict[str, bytes] = {}
+        self.read: dict[str, os.stat_result] = {}
         self._held_bytes = 0
         self.left_out: list[str] = []
 
     def folder(self, handle: int, prefix: str, depth: int) -> None:
         if depth > DEEPEST_FOLDER:
             raise _too_much(f"source/ has folders deeper than {DEEPEST_FOLDER} levels")
-        for name, mode in self._names(handle):
+        for name, info in self._names(handle):
             path = f"{prefix}{name}"
             if is_left_out_by_name(path):
                 self.left_out.append(shown_path(path))
-            elif stat.S_ISDIR(mode):
+            elif stat.S_ISDIR(info.st_mode):
                 deeper = os.open(name, _FOLDER, dir_fd=handle)
                 try:
                     self.folder(deeper, f"{path}/", depth + 1)
                 finally:
                     os.close(deeper)
-            elif stat.S_ISREG(mode):
+            elif not stat.S_ISREG(info.st_mode):
+                self._special(path, info.st_mode)
+            elif not self._is_remembered(path, info):
                 self._file(handle, name, path)
-            else:
-                self._special(path, mode)
 
-    def _names(self, handle: int) -> list[tuple[str, int]]:
-        found: list[tuple[str, int]] = []
+    def _names(self, handle: int) -> list[tuple[str, os.stat_result]]:
+        found: list[tuple[str, os.stat_result]] = []
         with os.scandir(handle) as entries:
             for entry in entries:
                 self._entries += 1
                 if self._entries > self._limits.files * 4:
                     raise _too_much(f"source/ holds more than {self._limits.files * 4} entries")
-                found.append((entry.name, entry.stat(follow_symlinks=False).st_mode))
+                found.append((entry.name, entry.stat(follow_symlinks=False)))
         return sorted(found)
 
     def _special(self, path: str, mode: int) -> None:
@@ -135,6 +146,15 @@ class _Walk:
             return False
         return not target.is_relative_to(self._source.resolve())
 
+    def _is_remembered(self, path: str, info: os.stat_result) -> bool:
+        seen = None if self._memory is None else self._memory.unchanged(path, info)
+        if seen is None:
+            return False
+        self.blobs[path] = seen.oid
+        self._grow(info.st_size)
+        self._add(path, info, seen.sha256)
+        return True
+
     def _file(self, handle: int, name: str, path: str) -> None:
         descriptor = os.open(name, _FILE, dir_fd=handle)
         try:
@@ -147,6 +167,10 @@ class _Walk:
         if sha256 is None:
             self.left_out.append(shown_path(path))
             return
+        self.read[path] = info
+        self._add(path, info, sha256)
+
+    def _add(self, path: str, info: os.stat_result, sha256: str) -> None:
         is_executable = bool(info.st_mode & stat.S_IXUSR)
         self.files.append(
             ReleaseFile(path=path, sha256=sha256, size_bytes=info.st_size, executable=is_executable)

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import wait_for
 from core.errors import (
     AnswerIsNoError,
     BuilderError,
     CancelledError,
     CloudUnreachableError,
     NothingToDeployError,
+    StorageError,
 )
-from core.models.release import MARKER_PATH
+from core.models.release import MARKER_PATH, PublishedObject
 from core.publish import object_site, object_uploads
+from core.publish.object_site import ObjectSite
 from tests.unit.object_memory import SitePlace, fault, new_place
 
 FILES = {"index.html", "404.html", "about/index.html", "style.css", "app.3f9a1c2b.js"}
@@ -323,6 +326,59 @@ def test_the_record_is_kept_before_the_marker_and_now_and_then(
     place.objects.on_put = look
     place.publish()
     assert saved_at_marker == [(5, 50)]
+
+
+def test_one_changed_page_is_recorded_while_the_marker_is_on_its_way(place: SitePlace) -> None:
+    place.publish()
+    place.write("about/index.html", text="two")
+    before = place.saves
+    met = []
+
+    def wait(path: str, _size: int) -> None:
+        if path == MARKER_PATH:
+            met.append(wait_for(lambda: place.saves > before, deadline_s=10, interval_s=0.001))
+
+    place.objects.on_put = wait
+    place.publish()
+    assert met == [True]
+    assert place.known["about/index.html"].is_announced
+
+
+@pytest.mark.parametrize("broken", [1, 2])
+def test_a_record_that_cannot_be_kept_fails_the_publish_and_the_next_one_heals_it(
+    place: SitePlace, broken: int
+) -> None:
+    place.publish()
+    place.write("about/index.html", text="two")
+    number = count(1)
+
+    def remember(known: dict[str, PublishedObject]) -> None:
+        if next(number) == broken:
+            raise StorageError("The disk is full.", remedy="Free some space.")
+        place.known = known
+
+    site = ObjectSite(place.objects, place.known, remember)
+    with pytest.raises(StorageError):
+        site.publish(place.request(), lambda _paths: None)
+    place.publish()
+    assert place.told == [("/.well-known/tmux-builder-release", "/about/", "/about/index.html")]
+    assert place.served()["about/index.html"] == b"about/index.html two"
+    assert place.publish().invalidated == ()
+
+
+def test_files_that_are_put_right_are_recorded_before_the_cdn_is_asked(place: SitePlace) -> None:
+    """Also where the marker needs no writing."""
+    place.publish()
+    del place.objects.contents["style.css"]
+    place.objects.fails_at = 2
+    with pytest.raises(CloudUnreachableError):
+        place.publish()
+    assert verbs(place) == ["list", "put", "invalidate"]
+    assert not place.known["style.css"].is_announced
+    place.objects.fails_at = None
+    place.publish()
+    assert place.objects.of("put") == []
+    assert place.told == [("/style.css",)]
 
 
 def test_a_big_file_is_sent_in_parts_and_never_held(
