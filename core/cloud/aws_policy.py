@@ -2,6 +2,10 @@
 
 `OPERATIONS` names every call that the hosts make; `STATEMENTS` allow the actions behind them and
 nothing else. Names begin with `tmux-`, and what takes tags is reached by its tag `Project`.
+
+Kept in the account under `POLICY_NAME`, it is also the boundary of the roles that the product makes
+for instances, and rights are given within that boundary only: whoever has the login cannot make
+a role that may more than the login itself. Hence it allows what instances need, to them alone.
 """
 
 from __future__ import annotations
@@ -16,10 +20,18 @@ LONGEST_CHARS = 6144
 
 PROJECT = "tmux-builder"
 
+POLICY_NAME = "tmux-builder"
+"""Of the managed policy; `aws iam create-policy --policy-name tmux-builder`."""
+
 _ANY = ("*",)
 _REQUESTED: Mapping[str, Json] = {"StringEquals": {"aws:RequestTag/Project": PROJECT}}
 _OWNED: Mapping[str, Json] = {"StringEquals": {"aws:ResourceTag/Project": PROJECT}}
 _SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+_ROLES = "arn:aws:iam::*:role/tmux-*"
+_BOUNDED: Mapping[str, Json] = {
+    "ArnLike": {"iam:PermissionsBoundary": f"arn:aws:iam::*:policy/{POLICY_NAME}"}
+}
+_INSTANCES: Mapping[str, Json] = {"ArnLike": {"aws:PrincipalArn": _ROLES}}
 
 OPERATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sts": {"get_caller_identity": ()},
@@ -98,6 +110,7 @@ OPERATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "iam": {
         "create_role": ("iam:CreateRole", "iam:TagRole"),
         "get_role": ("iam:GetRole",),
+        "put_role_permissions_boundary": ("iam:PutRolePermissionsBoundary",),
         "attach_role_policy": ("iam:AttachRolePolicy",),
         "detach_role_policy": ("iam:DetachRolePolicy",),
         "list_attached_role_policies": ("iam:ListAttachedRolePolicies",),
@@ -137,6 +150,12 @@ OPERATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 """By boto3's client and method; objects of a site travel through obstore under S3's names."""
+
+
+INSTANCE_ACTIONS = ("ec2messages:*", "ssm:UpdateInstanceInformation", "ssmmessages:*")
+"""What SSM's agent on an instance calls."""
+ARCHIVE_ACTIONS = ("s3:GetObject",)
+"""What an instance reads besides its variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +208,8 @@ STATEMENTS = (
     Statement(
         sid="Objects",
         actions=(
-            "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject",
+            "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion",
+            *ARCHIVE_ACTIONS, "s3:PutObject",
         ),
         resources=("arn:aws:s3:::tmux-*/*",),
     ),
@@ -225,26 +245,35 @@ STATEMENTS = (
     Statement(
         sid="Roles",
         actions=(
-            "iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:CreateRole",
+            "iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile",
             "iam:DeleteInstanceProfile", "iam:DeleteRole", "iam:DeleteRolePolicy",
-            "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy",
-            "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:PutRolePolicy",
+            "iam:DetachRolePolicy", "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy",
+            "iam:ListAttachedRolePolicies", "iam:ListRolePolicies",
             "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagRole",
         ),
-        resources=("arn:aws:iam::*:role/tmux-*", "arn:aws:iam::*:instance-profile/tmux-*"),
+        resources=(_ROLES, "arn:aws:iam::*:instance-profile/tmux-*"),
+    ),
+    # What a role may do is decided within the boundary; nobody here can take that away.
+    Statement(
+        sid="RoleMake",
+        actions=("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"),
+        resources=(_ROLES,),
+        condition=_BOUNDED,
     ),
     Statement(
         sid="RoleCore",
-        actions=("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
-        resources=("arn:aws:iam::*:role/tmux-*",),
-        condition={"ArnEquals": {"iam:PolicyARN": _SSM_CORE}},
+        actions=("iam:AttachRolePolicy",),
+        resources=(_ROLES,),
+        condition={"ArnEquals": {"iam:PolicyARN": _SSM_CORE}, **_BOUNDED},
     ),
     Statement(
         sid="RolePass",
         actions=("iam:PassRole",),
-        resources=("arn:aws:iam::*:role/tmux-*",),
+        resources=(_ROLES,),
         condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
     ),
+    # A boundary gives nothing by itself: an instance has of this what its own policies say.
+    Statement(sid="Instance", actions=INSTANCE_ACTIONS, condition=_INSTANCES),
     Statement(
         sid="ComputeMake",
         actions=("ec2:AllocateAddress", "ec2:CreateSecurityGroup", "ec2:RunInstances"),
@@ -264,12 +293,6 @@ STATEMENTS = (
         ),
     ),
     Statement(
-        sid="ComputeGroup",
-        actions=("ec2:RunInstances",),
-        resources=("arn:aws:ec2:*:*:security-group/*",),
-        condition=_OWNED,
-    ),
-    Statement(
         sid="ComputeTag",
         actions=("ec2:CreateTags",),
         resources=("arn:aws:ec2:*:*:*/*",),
@@ -279,12 +302,13 @@ STATEMENTS = (
             }
         },
     ),
+    # To run an instance is to use a security group that is there already.
     Statement(
         sid="ComputeOwn",
         actions=(
             "ec2:AssociateAddress", "ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup",
             "ec2:DisassociateAddress", "ec2:ReleaseAddress", "ec2:RevokeSecurityGroupIngress",
-            "ec2:StartInstances", "ec2:TerminateInstances",
+            "ec2:RunInstances", "ec2:StartInstances", "ec2:TerminateInstances",
         ),
         condition=_OWNED,
     ),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 AS_OF = "2026-11"
+EC2_TYPE, EC2_DISK_GB = "t4g.micro", 16
+"""What every EC2 instance of the product is; the records name neither."""
 
 _HOURS = 24.0
 _MONTH_DAYS = 30.0
@@ -24,12 +26,13 @@ _INSTANCE_HOUR: Mapping[str, float] = {
 }  # fmt: skip
 _VM_HOUR: Mapping[str, float] = {
     "Standard_B2ats_v2": 0.0094, "Standard_B2als_v2": 0.0376, "Standard_B2pts_v2": 0.0084,
-    "Standard_B2pls_v2": 0.0336,
+    "Standard_B2pls_v2": 0.0336, "Standard_B2ts_v2": 0.0104, "Standard_B2ls_v2": 0.0416,
 }  # fmt: skip
 _DAY: Mapping[str, float] = {
     "cloudfront_distribution": 0.0, "cloudfront_function": 0.0, "cloudfront_oac": 0.0,
     "security_group": 0.0, "iam_role": 0.0, "iam_instance_profile": 0.0,
     "route53_record": 0.0, "dns_record": 0.0, "local_site": 0.0,
+    "acm_certificate": 0.0, "ssm_parameter": 0.0,
     "resource_group": 0.0, "role_assignment": 0.0,
     "frontdoor_endpoint": 0.0, "frontdoor_route": 0.0, "frontdoor_domain": 0.0, "key_vault": 0.0,
     "frontdoor_profile": 35.0 / _MONTH_DAYS,

@@ -17,6 +17,7 @@ from core.errors import (
     NothingToDeployError,
 )
 from core.hosts.aws.dynamic_plan import KINDS
+from core.hosts.instance import commands
 from core.models.release import Plan
 from tests.cloud.aws.ec2_instances import PROFILE_REFUSALS
 from tests.cloud.aws.ec2_region import Group
@@ -319,6 +320,20 @@ def test_what_somebody_changed_by_hand_is_told(
         assert site.host.drift(site.session) == ()
         change(quick_place)
         assert (kind, what) in {(one.kind, one.what) for one in site.host.drift(site.session)}
+
+
+def test_an_instance_of_a_former_version_is_kept_and_told(
+    quick_place: InstancePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dynamic_site() as site:
+        site.publish()
+        (before,) = quick_place.live()
+        monkeypatch.setattr(commands, "user_data", lambda: "#!/bin/sh\nexit 0\n")
+        (drift,) = site.host.drift(site.session)
+        assert (drift.kind, drift.what) == ("ec2_instance", "first start")
+        assert "destroy and deploy make a new one" in drift.found
+        site.publish()
+        assert quick_place.live() == [before]
 
 
 def test_a_site_with_a_zone_answers_to_a_name_of_its_own(quick_place: InstancePlace) -> None:

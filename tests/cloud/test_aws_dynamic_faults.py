@@ -1,21 +1,33 @@
 """A fault at any call of any act of a dynamic site: running it again ends as without a fault.
 
-A plain run lives one life in which every call fails once, the kinds taking turns; `-m faults` lives
-one for each call and kind.
+A plain run lives one life in which every call fails once, the kinds taking turns, and one in which
+the process is killed once in each act; `-m faults` lives one for each call and kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from core.models.user import SiteType
 from tests.cloud.aws.faults import FAULTS, FaultKind
-from tests.cloud.aws.histories import Ended
-from tests.cloud.aws.instance_histories import ACTS, begin, disturbed, lived, new_life, stumbled
+from tests.cloud.aws.histories import Act, Ended, until_done
+from tests.cloud.aws.instance_histories import (
+    ACTS,
+    SETTINGS,
+    begin,
+    disturbed,
+    lived,
+    new_account,
+    new_life,
+    stumbled,
+)
 from tests.cloud.aws.instance_place import InstancePlace
 from tests.cloud.aws.instance_snapshot import instance_snapshot
-from tests.cloud.aws.site_kit import PatientClock
+from tests.cloud.aws.killed_process import die_during
+from tests.cloud.aws.site_kit import PatientClock, opened_site, site_folder
 
 CLOCK = PatientClock()
 
@@ -73,3 +85,61 @@ def test_every_kind_of_fault_at_every_call_of_a_dynamic_site_is_mended(
 ) -> None:
     expected, failed = live_all(instance_place, lambda _turn: kind)
     assert failed == expected
+
+
+def killed_and_gone_on(
+    place: InstancePlace, base: Path, act: Act, number: int, ends: dict[str, Ended]
+) -> None:
+    """Kill the process at the n-th call of the act, and let another one go on."""
+    kind = FaultKind.KILLED_AFTER if number % 2 else FaultKind.KILLED_BEFORE
+    with opened_site(base, SETTINGS, SiteType.DYNAMIC, clock=CLOCK) as site:
+        begin(place, site, act)
+    assert die_during(place.aws, base, act.name, number, kind, SiteType.DYNAMIC, SETTINGS)
+    met = place.aws.standin.faults.met
+    place.aws.standin.faults.clear()
+    assert place.untagged() == [], (act.name, met)
+    with opened_site(base, SETTINGS, SiteType.DYNAMIC, clock=CLOCK) as site:
+        until_done(site, act, again=False)
+        found = instance_snapshot(place, site)
+        assert found == ends[act.name].state, (act.name, number, met, kind)
+    assert not place.ec2.violations
+    assert not place.aws.s3.violations
+
+
+def live_killed(
+    place: InstancePlace, ends: dict[str, Ended], number_in: Callable[[str], int]
+) -> None:
+    """One life in which each act is killed at a call of it; 0 for none."""
+    new_account(place)
+    with site_folder() as base:
+        for act in ACTS:
+            if number := number_in(act.name):
+                killed_and_gone_on(place, base, act, number, ends)
+                continue
+            with opened_site(base, SETTINGS, SiteType.DYNAMIC, clock=CLOCK) as site:
+                begin(place, site, act)
+                act.perform(site, False)
+
+
+def test_a_process_that_is_killed_once_in_each_act_is_gone_on_from(
+    instance_place: InstancePlace,
+) -> None:
+    ends = lived(instance_place, CLOCK)
+    live_killed(instance_place, ends, lambda name: 2 * len(ends[name].calls) // 3)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("part", range(4))
+def test_a_process_that_is_killed_at_any_call_is_gone_on_from(
+    instance_place: InstancePlace, part: int
+) -> None:
+    """Each part has every fourth call."""
+    ends = lived(instance_place, CLOCK)
+    counts = {name: len(end.calls) for name, end in ends.items()}
+    for number in range(1 + part, max(counts.values()) + 1, 4):
+
+        def number_in(name: str, at: int = number) -> int:
+            return at if at <= counts[name] else 0
+
+        live_killed(instance_place, ends, number_in)

@@ -14,6 +14,7 @@ from core.errors import (
     LoginNeededError,
     TimedOutError,
 )
+from core.hosts.aws import edge_function
 from core.models.release import MARKER_PATH
 from tests.cloud.aws.fixtures import AwsPlace
 from tests.cloud.aws.required_tags import items_of
@@ -425,3 +426,39 @@ def test_a_change_by_hand_that_was_told_is_mended_by_the_next_deploy(
     live.store.sessions.distrust(live.key)
     live.publish()
     assert live.host.drift(live.session) == ()
+
+
+def test_a_function_is_published_only_where_the_edges_run_other_code(
+    aws_place: AwsPlace, live: CloudSite
+) -> None:
+    """A development version of somebody's is overwritten, and a stale one never goes live."""
+    function = next(iter(aws_place.cloudfront.functions.shelf.values()))
+    ours, theirs = function.code, b"function handler(event) { return event.request; }"
+    changing = ("UpdateFunction", "TestFunction", "PublishFunction")
+    for development, running, wanted in (
+        (ours, ours, (0, 0, 0)), (theirs, ours, (1, 0, 0)), (ours, theirs, (0, 2, 1)),
+        (theirs, theirs, (1, 2, 1)),
+    ):  # fmt: skip
+        function.code, function.live = development, running
+        live.store.sessions.distrust(live.key)
+        aws_place.standin.forget_calls()
+        live.publish()
+        calls = aws_place.standin.calls
+        assert tuple(calls["cloudfront", name] for name in changing) == wanted
+        assert (function.code, function.live) == (ours, ours)
+
+
+def test_code_that_fails_its_trial_leaves_the_edges_as_they_are(
+    aws_place: AwsPlace, live: CloudSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = next(iter(aws_place.cloudfront.functions.shelf.values()))
+    ours = function.live
+    monkeypatch.setattr(
+        edge_function, "function_code", lambda: b"function handler(e) { return e.request; }"
+    )
+    live.store.sessions.distrust(live.key)
+    with pytest.raises(CloudRefusedError) as caught:
+        live.publish()
+    assert caught.value.code == "edge_function_failed"
+    assert function.live == ours
+    assert aws_place.standin.calls["cloudfront", "PublishFunction"] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import requests
@@ -12,6 +13,7 @@ from core.errors import AnswerIsNoError
 from tests.cloud.aws.site_kit import CloudSite
 from tests.cloud.azure.arm_compute import COMMANDS
 from tests.cloud.azure.dynamic_sites import PROGRAM, app_host, dynamic_site, write_program
+from tests.cloud.azure.edges import BACKBONE, FRONT_DOOR_ID
 from tests.cloud.azure.machine_fixtures import machine_server
 from tests.cloud.azure.machine_world import MachineWorld
 from tests.cloud.azure.machines import Machine, Machines
@@ -82,6 +84,20 @@ def test_nobody_gets_past_front_door(world: MachineWorld, site: CloudSite) -> No
     host = site.store.sessions.provider_block(site.key)["public_host"]
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://{host}/", timeout=20)
+
+
+def test_another_customers_front_door_gets_no_answer(world: MachineWorld, site: CloudSite) -> None:
+    """It comes from the addresses that the filter lets in."""
+    block = site.store.sessions.provider_block(site.key)
+    own, url = str(block["frontdoor_id"]), f"http://{block['public_host']}/"
+    for shown, status in ((own, 200), (str(uuid4()), 403), ("", 403)):
+        through = {BACKBONE: world.edges.backbone, FRONT_DOOR_ID: shown}
+        assert requests.get(url, headers=through, timeout=20).status_code == status
+    forged = {"X-Azure-FDID": "another"}
+    answer = requests.get(
+        f"{site.session.url}/", headers=forged, timeout=20, verify=str(world.certificates.authority)
+    )
+    assert answer.text == "one"
 
 
 def test_a_new_release_takes_the_former_ones_place_and_gives_it_back(
@@ -188,7 +204,9 @@ def test_without_a_cdn_the_machine_answers_by_itself_and_it_is_said_that_there_i
 ) -> None:
     plain = with_setting(other, "azure.cdn", "none")
     plan = plain.host.plan(plain.request(plain.take()))
-    url = plain.publish().url
+    published = plain.publish()
+    url = published.url
+    assert list(published.warnings) == ["no_tls"]
     assert url.startswith("http://")
     assert requests.get(f"{url}/", timeout=20).text == "one"
     assert "no TLS" in plan.warnings[0]

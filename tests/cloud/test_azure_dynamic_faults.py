@@ -205,6 +205,7 @@ def test_a_life_in_which_every_call_fails_once_ends_as_a_clean_one(bench: Bench,
     assert {(one.plane, one.method, one.path) for one in made} <= faults.failed
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.faults
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("act", ACTS)

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from core.cloud.aws_policy import LONGEST_CHARS, OPERATIONS, STATEMENTS, aws_policy
+from core.cloud.aws_policy import (
+    ARCHIVE_ACTIONS,
+    INSTANCE_ACTIONS,
+    LONGEST_CHARS,
+    OPERATIONS,
+    STATEMENTS,
+    aws_policy,
+)
 from core.cloud.azure_policy import GROUPS, azure_policy
 from tests.cloud.calls_in_code import (
     ROOMS,
@@ -107,8 +114,32 @@ def test_the_tables_name_only_what_the_libraries_have() -> None:
 def test_the_policy_allows_exactly_what_the_calls_need() -> None:
     needed = {one for table in OPERATIONS.values() for found in table.values() for one in found}
     allowed = {action for statement in STATEMENTS for action in statement.actions}
-    assert allowed == needed
-    assert all(ACTION.fullmatch(action) for action in allowed)
+    of_instances = {*ARCHIVE_ACTIONS, *INSTANCE_ACTIONS}
+    assert allowed == needed | of_instances
+    assert not needed & of_instances
+    assert all(ACTION.fullmatch(action) for action in needed)
+
+
+def test_no_right_can_be_given_beyond_the_policy_itself() -> None:
+    giving = {"iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePolicy"}
+    bounded = {"iam:PermissionsBoundary": "arn:aws:iam::*:policy/tmux-builder"}
+    for row in statements():
+        if {*giving, "iam:PutRolePermissionsBoundary"} & set(row["Action"]):
+            assert row["Condition"]["ArnLike"] == bounded
+    allowed = {action for row in statements() for action in row["Action"]}
+    assert giving <= allowed
+    lifting = re.compile(
+        r"iam:.*(PolicyVersion|User|Group|AccessKey|LoginProfile|AssumeRole|\*).*"
+        r"|iam:(CreatePolicy|DeletePolicy|DeleteRolePermissionsBoundary|UpdateRole)"
+        r"|sts:Assume.*|\*|sts:\*"
+    )
+    assert not [action for action in allowed if lifting.fullmatch(action)]
+
+
+def test_what_instances_call_is_for_them_alone() -> None:
+    (row,) = [one for one in statements() if set(INSTANCE_ACTIONS) & set(one["Action"])]
+    assert row["Action"] == [*INSTANCE_ACTIONS]
+    assert row["Condition"] == {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/tmux-*"}}
 
 
 def test_the_policy_fits_into_one_that_iam_takes() -> None:

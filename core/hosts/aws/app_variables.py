@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import AnswerIsNoError
+from core.hosts.aws.bucket import ensure_bucket
 from core.hosts.aws.dynamic_wish import DynamicRecord
 from core.hosts.aws.instance_commands import run_command
 from core.hosts.aws.parameters import (
@@ -15,7 +16,7 @@ from core.hosts.aws.parameters import (
     write_variable,
 )
 from core.hosts.aws.release_archives import ReleaseArchives
-from core.hosts.aws.site import AwsSite
+from core.hosts.aws.site import BUCKET, AwsSite
 from core.hosts.instance.commands import variables_command
 from core.hosts.instance.variables import (
     LARGEST_PARAMETER_BYTES,
@@ -51,6 +52,9 @@ class AppVariables:
         """
         checked_value(checked_name(name), value, limit=LARGEST_PARAMETER_BYTES)
         require_few({*self.names(), name})
+        if self.record is None and not self.site.recorded(BUCKET):
+            # The bucket comes first: it tells in which region the session's things lie.
+            ensure_bucket(self.site)
         former = read_variable(self.site, name)
         if former != value or not is_recorded(self.site, name):
             write_variable(self.site, name, value)

@@ -138,6 +138,11 @@ def find_bucket(site: AwsSite, name: str) -> SiteBucket | None:
     return bucket
 
 
+def bucket_region(site: AwsSite, name: str) -> str | None:
+    """Where the bucket of that name lies; None if there is none that may be looked at."""
+    return _region_of(site, name, may_be_taken=True)
+
+
 def remove_bucket(site: AwsSite, name: str) -> None:
     """Delete every version of every object, then the bucket; missing is fine."""
     bucket = find_bucket(site, name)

@@ -19,6 +19,8 @@ STATIC_POLICIES = PolicyNames(cache=CACHING_OPTIMIZED)
 READ_METHODS = ("GET", "HEAD")
 ALL_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE")
 
+OUR_VALUE, ANOTHER_VALUE = "the site's own", "another one"
+
 Body = dict[str, Any]
 
 
@@ -51,7 +53,7 @@ class ServerOrigin:
     port: int = 80
     protocol: str = "http-only"
     read_timeout_s: int = 30
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def body(self) -> Body:
         return {
@@ -129,6 +131,25 @@ def untouched_body(wish: DistributionWish) -> Body:
     if not wish.aliases:
         body["Aliases"] = none
     return body
+
+
+def veiled(body: Body, own: Mapping[str, str]) -> Body:
+    """The same without the values of origin headers: they are told as ours or as another one.
+
+    Args:
+        own: Values that the product has set, by the header's name.
+    """
+    items = [_veiled_origin(one, own) for one in body.get("Origins", {}).get("Items", [])]
+    return {**body, "Origins": _items(items)}
+
+
+def _veiled_origin(origin: Body, own: Mapping[str, str]) -> Body:
+    headers = [
+        {**one, "HeaderValue": OUR_VALUE if own.get(one["HeaderName"]) == one["HeaderValue"]
+         else ANOTHER_VALUE}
+        for one in origin.get("CustomHeaders", {}).get("Items", [])
+    ]  # fmt: skip
+    return {**origin, "CustomHeaders": _items(headers)} if headers else origin
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> list[tuple[str, str, str]]:

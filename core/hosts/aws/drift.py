@@ -20,8 +20,10 @@ from core.hosts.aws.distribution import (
 )
 from core.hosts.aws.distribution_body import (
     DistributionWish,
+    ServerOrigin,
     differences,
     untouched_body,
+    veiled,
     wanted_body,
 )
 from core.hosts.aws.edge_function import (
@@ -49,7 +51,8 @@ def distribution_drift(
         yield missing(DISTRIBUTION, distribution_id)
         return
     wanted = {**untouched_body(wish), **wanted_body(wish, resolve_policies(site, wish.policies))}
-    for path, expected, is_there in differences(wanted, found):
+    own = wish.origin.headers if isinstance(wish.origin, ServerOrigin) else {}
+    for path, expected, is_there in differences(veiled(wanted, own), veiled(found, own)):
         yield Drift(
             kind=DISTRIBUTION, resource_id=distribution_id, what=path,
             expected=expected, found=is_there,

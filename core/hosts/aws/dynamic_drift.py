@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from core.hosts.aws.bucket import bucket_name, find_bucket
@@ -23,14 +23,17 @@ from core.hosts.aws.instance import (
     INSTANCE,
     INSTANCE_TYPE,
     METADATA,
+    START,
     disk_of,
     find_instance,
 )
+from core.hosts.aws.parameters import PARAMETER, origin_key
 from core.hosts.aws.roles import (
     PROFILE,
     ROLE,
     core_policy_arn,
     find_profile,
+    role_boundary,
     role_name,
     role_policy,
     role_rights,
@@ -45,6 +48,8 @@ from core.hosts.aws.security_group import (
     wanted_rule,
 )
 from core.hosts.aws.site import BUCKET, AwsSite, tag_map
+from core.hosts.instance.start_drift import start_drift
+from core.hosts.instance.variables import ORIGIN_KEY
 from core.models.release import Drift
 
 
@@ -54,12 +59,23 @@ def dynamic_drift(
     """Everything but the release: what the instance serves is asked of its agent."""
     yield from instance_drift(site, record)
     yield from group_drift(site)
-    yield from role_drift(site)
+    yield from role_drift(site, record)
     yield from _bucket(site)
-    wish = dynamic_wish(distribution_name(site), record.origin, domain)
+    key = yield from _key(site, record)
+    wish = dynamic_wish(distribution_name(site), record.origin, domain, key)
     yield from distribution_drift(site, record.distribution_id, wish)
     if domain is not None:
         yield from domain_drift(site, domain, record.domain)
+
+
+def _key(site: AwsSite, record: DynamicRecord) -> Generator[Drift, None, str | None]:
+    """What the distribution shows to the instance; None where it was deployed without."""
+    if record.guard is None:
+        return None
+    found = origin_key(site)
+    if found is None:
+        yield missing(PARAMETER, f"{record.variables}/{ORIGIN_KEY}")
+    return found or ""
 
 
 def instance_drift(site: AwsSite, record: DynamicRecord) -> Iterator[Drift]:
@@ -81,6 +97,7 @@ def instance_drift(site: AwsSite, record: DynamicRecord) -> Iterator[Drift]:
     }
     yield from _differences(INSTANCE, record.instance_id, expected)
     tags = tag_map(found.get("Tags", []))
+    yield from start_drift(INSTANCE, record.instance_id, tags.get(START))
     yield from tag_drift(site, INSTANCE, record.instance_id, tags)
     yield from _disk(site, record.instance_id)
     yield from _address(site, record.instance_id)
@@ -102,7 +119,7 @@ def group_drift(site: AwsSite) -> Iterator[Drift]:
     yield from tag_drift(site, SECURITY_GROUP, group_id, tag_map(group.get("Tags", [])))
 
 
-def role_drift(site: AwsSite) -> Iterator[Drift]:
+def role_drift(site: AwsSite, record: DynamicRecord) -> Iterator[Drift]:
     """The instance may do what it needs and nothing else."""
     name, bucket = role_name(site), find_bucket(site, bucket_name(site))
     tags = role_tags(site, name)
@@ -120,6 +137,8 @@ def role_drift(site: AwsSite) -> Iterator[Drift]:
             kind=ROLE, resource_id=name, what="other policies", expected=core_policy_arn(site),
             found=", ".join(others) or NOTHING,
         )  # fmt: skip
+    expected, found = record.boundary or NOTHING, role_boundary(site, name) or NOTHING
+    yield from _differences(ROLE, name, {"boundary": (expected, found)})
     yield from tag_drift(site, ROLE, name, tags)
     if find_profile(site) is None:
         yield missing(PROFILE, name)

@@ -39,7 +39,7 @@ from core.ports.host import PublishRequest
 from core.publish.object_stores import s3_objects
 
 NOT_SERVED = "not_served"
-_LOST = frozenset({"store_missing", INSTANCE_MISSING, NOT_SERVED})
+_LOST = frozenset({"store_missing", INSTANCE_MISSING, NOT_SERVED, "no_origin_key"})
 """What is recorded is not there any more, or does not work: it is looked at part by part."""
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class AwsDynamicHost:
     """Implements `core.ports.host.Host` and `AppHost`.
 
     The agent on the instance proves a release before it switches to it; the public address, which
-    is CloudFront's, proves that visitors get it. The instance itself answers CloudFront alone.
+    is CloudFront's, proves that visitors get it. The instance answers its own distribution alone.
     """
 
     host_provider = HostProvider.AWS
@@ -198,6 +198,10 @@ class AwsDynamicHost:
             archive = archives.put(request)
             if made is not None:
                 await_online(site, record.instance_id)
+            if made is not None and not made.distribution.is_new:
+                # Its edges must show the key before the instance asks for it.
+                with cdn.running():
+                    await_deployed(site, record.distribution_id)
             answer = run_command(
                 site, record.instance_id, release_command(record.instance(), archive)
             )
@@ -223,7 +227,7 @@ class AwsDynamicHost:
         """The marker is asked for by the distribution's own name, which needs no other DNS."""
         if made is not None and made.domain is not None:
             lead_domain(site, made.domain, record.domain)
-        if made is not None:
+        if made is not None and made.distribution.is_new:
             await_deployed(site, record.distribution_id)
         try:
             await_marker(site, record.edge_url, request.release.release_id)
@@ -247,6 +251,7 @@ class AwsDynamicHost:
         for what, expected, is_there in (
             ("release", deploys[0].release_id, said.release_id or "none"),
             ("program", str(AppState.RUNNING), str(said.app)),
+            ("guard", record.guard or said.guard, said.guard),
         ):
             if expected != is_there:
                 yield Drift(

@@ -16,10 +16,11 @@ from core.hosts.aws.dynamic_wish import DynamicRecord, configuration_digest, dyn
 from core.hosts.aws.elastic_ip import attach_address, ensure_address, find_address
 from core.hosts.aws.instance import InstanceWish, ensure_instance, public_name
 from core.hosts.aws.machine_image import chosen_image
-from core.hosts.aws.parameters import parameter_path
+from core.hosts.aws.parameters import ensure_origin_key, parameter_path
 from core.hosts.aws.roles import ensure_profile
 from core.hosts.aws.security_group import ensure_security_group
 from core.hosts.aws.site import AwsSite
+from core.hosts.instance.commands import BY_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +47,15 @@ def ensure_dynamic(site: AwsSite, zone: str | None, recorded_image: str | None) 
     instance = ensure_instance(
         site,
         lambda: InstanceWish(
-            image=chosen_image(site, recorded_image), profile=profile, group_id=group_id
+            image=chosen_image(site, recorded_image), profile=profile.name, group_id=group_id
         ),
     )
     instance_id = str(instance["InstanceId"])
     origin = _lead_address(site, allocation_id, instance_id)
     domain = None if zone is None else ensure_domain(site, zone)
     name = distribution_name(site)
-    distribution = ensure_distribution(site, dynamic_wish(name, origin, domain))
+    wish = dynamic_wish(name, origin, domain, ensure_origin_key(site))
+    distribution = ensure_distribution(site, wish)
     record = DynamicRecord(
         bucket=bucket.name,
         region=site.region,
@@ -65,6 +67,8 @@ def ensure_dynamic(site: AwsSite, zone: str | None, recorded_image: str | None) 
         origin=origin,
         variables=parameter_path(site),
         configuration=configuration_digest(name, None if domain is None else domain.name),
+        guard=BY_KEY,
+        boundary=profile.boundary,
     )
     return DynamicSite(record=record, distribution=distribution, domain=domain)
 

@@ -8,6 +8,7 @@ from core.errors import BuilderError
 from core.hosts.aws.domain_teardown import remove_certificates, remove_records
 from core.hosts.aws.elastic_ip import ADDRESS, own_addresses, release_address
 from core.hosts.aws.instance import INSTANCE, instance_name, own_instances, remove_instance
+from core.hosts.aws.opening import knows_region
 from core.hosts.aws.parameters import (
     PARAMETER,
     parameter_names,
@@ -30,6 +31,7 @@ from core.models.release import Destroyed, Resource
 
 _SERVED = "The distribution still leads to it; it goes when that is deleted."
 _USED = "The instance still uses it; it goes when that has ended."
+_ANCHORS = "It tells in which region the rest was begun; it goes last."
 
 
 def remove_dynamic_site(site: AwsSite) -> Destroyed:
@@ -47,8 +49,15 @@ def remove_dynamic_site(site: AwsSite) -> Destroyed:
     _remove_group(teardown, used)
     _remove_rights(teardown, used)
     _remove_variables(teardown)
-    remove_buckets(teardown, used)
+    remove_buckets(teardown, used or _anchors(teardown))
     return teardown.outcome()
+
+
+def _anchors(teardown: Teardown) -> str | None:
+    """Why the bucket of a site that was never wholly made stays while anything else does."""
+    site = teardown.site
+    block = site.store.sessions.provider_block(site.names.key)
+    return _ANCHORS if teardown.left and not knows_region(block) else None
 
 
 def remove_instances(teardown: Teardown, held: str | None) -> bool:

@@ -25,23 +25,32 @@ from core.hosts.aws.managed_policies import (
 )
 from core.hosts.aws.security_group import CLOUDFRONT_LIST, wanted_rule
 from core.hosts.instance.commands import Instance
+from core.hosts.instance.variables import ORIGIN_HEADER
 from core.models.execution import Json
 
 POLICIES = PolicyNames(cache=CACHING_DISABLED, origin_request=ALL_VIEWER_EXCEPT_HOST)
 ANSWERS_WITHIN_S = 60
 """CloudFront gives up on a program that is silent for longer."""
-RULES = 1
+_OPTIONAL = frozenset({"guard", "boundary"})
+RULES = 2
 """Raised when the product makes its resources by other rules that the digest does not see."""
 
 
-def dynamic_wish(name: str, origin: str, domain: SiteDomain | None) -> DistributionWish:
+def dynamic_wish(
+    name: str, origin: str, domain: SiteDomain | None, key: str | None
+) -> DistributionWish:
     """The instance behind CloudFront: nothing is cached, every method goes through.
 
-    CloudFront speaks http with the instance, which only CloudFront's servers can reach.
+    CloudFront speaks http with the instance, which only CloudFront's servers can reach. They work
+    for other customers too, so ours show a key.
+
+    Args:
+        key: None for what was deployed before there were keys.
     """
+    headers = {} if key is None else {ORIGIN_HEADER: key}
     return DistributionWish(
         name=name,
-        origin=ServerOrigin(domain=origin, read_timeout_s=ANSWERS_WITHIN_S),
+        origin=ServerOrigin(domain=origin, read_timeout_s=ANSWERS_WITHIN_S, headers=headers),
         policies=POLICIES,
         methods=ALL_METHODS,
         aliases=() if domain is None else (domain.name,),
@@ -58,7 +67,7 @@ def configuration_digest(name: str, domain_name: str | None) -> str:
     )
     desired: Mapping[str, Any] = {
         "bucket": bucket_settings(),
-        "distribution": wanted_body(dynamic_wish(name, "", nominal_domain(domain_name)), ids),
+        "distribution": wanted_body(dynamic_wish(name, "", nominal_domain(domain_name), ""), ids),
         "firewall": wanted_rule(CLOUDFRONT_LIST),
         "instance": instance_settings(),
         "rules": RULES,
@@ -74,6 +83,8 @@ class DynamicRecord:
         domain: Of the distribution; the site's own name is in `url` where it has one.
         origin: The instance's public name, which only CloudFront reaches.
         image_id: What the instance was started from, kept so that a replacement is alike.
+        guard: Whom the instance answers; None where that was deployed before it had a guard.
+        boundary: The policy beyond which the instance's role cannot go; None without one.
     """
 
     bucket: str
@@ -86,6 +97,8 @@ class DynamicRecord:
     origin: str
     variables: str
     configuration: str
+    guard: str | None = None
+    boundary: str | None = None
 
     @property
     def edge_url(self) -> str:
@@ -97,14 +110,15 @@ class DynamicRecord:
     def instance(self) -> Instance:
         """How its instance reaches what the product keeps for it."""
         return Instance(
-            store_url=f"s3://{self.bucket}", variables=f"ssm:{self.variables}", region=self.region
-        )
+            store_url=f"s3://{self.bucket}", variables=f"ssm:{self.variables}",
+            region=self.region, guard=self.guard,
+        )  # fmt: skip
 
 
 def read_record(block: Mapping[str, Json]) -> DynamicRecord | None:
     """The record in a stored block; None where a deploy never got so far."""
-    names = DynamicRecord.__dataclass_fields__.keys()
-    values = {name: block.get(name) for name in names}
-    if not all(isinstance(value, str) and value for value in values.values()):
+    values = {name: block.get(name) for name in DynamicRecord.__dataclass_fields__}
+    texts = {name: value for name, value in values.items() if isinstance(value, str) and value}
+    if values.keys() - texts.keys() - _OPTIONAL:
         return None
-    return DynamicRecord(**{name: str(value) for name, value in values.items()})
+    return DynamicRecord(**texts)

@@ -14,7 +14,7 @@ from core.errors import CloudRefusedError
 from core.hosts.aws.inventory import own_filters
 from core.hosts.aws.machine_image import MachineImage
 from core.hosts.aws.site import SETTLES, AwsSite, tag_list, tag_map
-from core.hosts.instance.commands import user_data
+from core.hosts.instance.commands import start_digest, user_data
 
 INSTANCE = "ec2_instance"
 INSTANCE_TYPE = "t4g.micro"
@@ -28,6 +28,9 @@ METADATA = {
 GENERATION = "Generation"
 """Tag: the how many-th instance of the session this is. A token that was used for one that has
 ended brings no new one, so each has a token of its own."""
+
+START = "Start"
+"""Tag: which text it was started with."""
 
 STARTS = Patience(deadline_s=600.0, interval_s=2.0, longest_s=10.0)
 ENDS = Patience(deadline_s=900.0, interval_s=3.0, longest_s=15.0)
@@ -243,7 +246,8 @@ def _request(site: AwsSite, wish: InstanceWish, generation: int, token: str) -> 
 
 
 def _tags(site: AwsSite, generation: int) -> dict[str, str]:
-    return {**site.tags, "Name": instance_name(site), GENERATION: str(generation)}
+    own = {"Name": instance_name(site), GENERATION: str(generation), START: start_digest()}
+    return {**site.tags, **own}
 
 
 def _token(site: AwsSite, generation: int) -> str:

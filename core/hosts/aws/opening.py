@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from core.cloud.aws import AwsAccount, open_account
 from core.cloud.config import CloudConfig
-from core.hosts.aws.site import AwsSite
+from core.hosts.aws.bucket import bucket_region
+from core.hosts.aws.site import BUCKET, AwsSite
 from core.hosts.environment import HostEnvironment
 from core.hosts.pinning import require_pinned
+from core.models.execution import Json
 from core.models.session import Session
 from core.ports.host import PublishRequest
 
@@ -60,7 +65,7 @@ def open_site(
     account_id = account.account_id()
     require_pinned(environment.store, session, account_id, "AWS account")
     names = names_of(environment, session)
-    return AwsSite(
+    site = AwsSite(
         names=names,
         account=account,
         account_id=account_id,
@@ -71,3 +76,22 @@ def open_site(
         log=(lambda _message, _details: None) if request is None else request.log,
         cancelled=(lambda: False) if request is None else request.cancelled,
     )
+    block = environment.store.sessions.provider_block(session.key)
+    return site if knows_region(block) else _where_it_was_begun(site)
+
+
+def knows_region(block: Mapping[str, Json]) -> bool:
+    """Whether a deploy got far enough to record where the site lies."""
+    return isinstance(block.get("region"), str)
+
+
+def _where_it_was_begun(site: AwsSite) -> AwsSite:
+    """A first deploy that did not end is in the region of its bucket, whatever the setting says.
+
+    The bucket is made first and deleted last, and S3 tells from everywhere where it lies.
+    """
+    recorded = site.recorded(BUCKET)
+    region = bucket_region(site, recorded[0]) if recorded else None
+    if region in (None, site.region):
+        return site
+    return replace(site, account=site.account_in(str(region)), region=str(region))

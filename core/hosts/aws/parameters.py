@@ -1,19 +1,21 @@
-"""A site's variables in SSM's Parameter Store: encrypted, tagged, and only named to the product."""
+"""A site's variables in SSM's Parameter Store, and its origin key: encrypted and tagged."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
 from core.cloud.aws_errors import error_code
 from core.hosts.aws.site import AwsSite, tag_list, tag_map
-from core.hosts.instance.variables import parameter_name
+from core.hosts.instance.variables import ORIGIN_KEY, parameter_name
 
 PARAMETER = "ssm_parameter"
 ROOT = "/tmux-builder"
 
 _MISSING = "ParameterNotFound"
 _DELETED_AT_ONCE = 10
+_KEY_BYTES = 32
 
 
 def parameter_path(site: AwsSite) -> str:
@@ -23,7 +25,23 @@ def parameter_path(site: AwsSite) -> str:
 
 def variable_names(site: AwsSite) -> tuple[str, ...]:
     """Names of the variables, sorted; the values stay encrypted where they are."""
-    return tuple(sorted(name.rpartition("/")[2] for name in parameter_names(site)))
+    names = {name.rpartition("/")[2] for name in parameter_names(site)}
+    return tuple(sorted(names - {ORIGIN_KEY}))
+
+
+def ensure_origin_key(site: AwsSite) -> str:
+    """What the site's distribution shows to its instance; made once, and never told to anybody."""
+    found = origin_key(site)
+    if found is not None and is_recorded(site, ORIGIN_KEY):
+        return found
+    key = found or secrets.token_hex(_KEY_BYTES)
+    write_variable(site, ORIGIN_KEY, key)
+    return key
+
+
+def origin_key(site: AwsSite) -> str | None:
+    """None where it was never made, or somebody deleted it."""
+    return read_variable(site, ORIGIN_KEY)
 
 
 def parameter_names(site: AwsSite) -> list[str]:

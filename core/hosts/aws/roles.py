@@ -1,11 +1,18 @@
-"""What a site's instance may do: a role for SSM, the site's own bucket and its own variables."""
+"""What a site's instance may do: a role for SSM, the site's own bucket and its own variables.
+
+Where the account has the product's own policy, that is the role's boundary: no role that the
+product makes can do more than the product itself, whatever somebody writes into it.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from core.cloud.aws_errors import error_code
+from core.cloud.aws_policy import POLICY_NAME as PRODUCT_POLICY
+from core.errors import CloudRefusedError
 from core.hosts.aws.bucket import SiteBucket
 from core.hosts.aws.parameters import parameter_path
 from core.hosts.aws.site import AwsSite, tag_list, tag_map
@@ -23,15 +30,32 @@ _READS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteProfile:
+    """The session's instance profile.
+
+    Attributes:
+        boundary: The policy that bounds its role; None where the account has none.
+    """
+
+    name: str
+    boundary: str | None
+
+
 def role_name(site: AwsSite) -> str:
     """Of the role and of the profile that hands it to an instance."""
     return site.names.name()
 
 
-def ensure_profile(site: AwsSite, bucket: SiteBucket) -> str:
-    """The name of the session's instance profile, with its role and the role's rights."""
+def ensure_profile(site: AwsSite, bucket: SiteBucket) -> SiteProfile:
+    """The session's instance profile, with its role and the role's rights.
+
+    Raises:
+        CloudRefusedError: The login may give rights within the product's policy only, and the
+            account has no policy of its name (code `no_boundary`).
+    """
     name = role_name(site)
-    _ensure_role(site, name)
+    boundary = _ensure_role(site, name)
     iam, document = site.client("iam"), json.dumps(role_policy(site, bucket), sort_keys=True)
     for give in (
         lambda: iam.attach_role_policy(RoleName=name, PolicyArn=core_policy_arn(site)),
@@ -39,7 +63,12 @@ def ensure_profile(site: AwsSite, bucket: SiteBucket) -> str:
     ):
         site.settled(f"give the role {name} its rights", give, _MISSING)
     _ensure_profile(site, name)
-    return name
+    return SiteProfile(name=name, boundary=boundary)
+
+
+def boundary_arn(site: AwsSite) -> str:
+    """The policy that the login has too, where it is as `doctor --policy aws` prints it."""
+    return f"arn:{site.account.partition()}:iam::{site.account_id}:policy/{PRODUCT_POLICY}"
 
 
 def role_policy(site: AwsSite, bucket: SiteBucket) -> dict[str, Json]:
@@ -106,6 +135,12 @@ def role_tags(site: AwsSite, name: str) -> dict[str, str]:
         return tag_map((_role(site, name) or {}).get("Tags", []))
 
 
+def role_boundary(site: AwsSite, name: str) -> str | None:
+    """The policy beyond which the role cannot go, None without one."""
+    with site.doing(f"read the boundary of the role {name}"):
+        return _boundary_of(_role(site, name) or {})
+
+
 def role_rights(site: AwsSite, name: str) -> tuple[dict[str, Json], tuple[str, ...]]:
     """The document of our own policy, and the names of all others that the role has."""
     iam = site.client("iam")
@@ -146,20 +181,72 @@ def remove_role(site: AwsSite, name: str) -> None:
     )
 
 
-def _ensure_role(site: AwsSite, name: str) -> None:
-    tags = dict(site.tags)
+def _ensure_role(site: AwsSite, name: str) -> str | None:
+    """Make or adopt it; the policy that bounds it, None where the account has none."""
+    arn, tags = boundary_arn(site), dict(site.tags)
     with site.doing(f"make the role {name}"):
         try:
-            site.client("iam").create_role(
-                RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST), Tags=tag_list(tags),
-                Description=f"tmux-builder {site.names.key.session_id}",
-            )  # fmt: skip
+            boundary = _create_role(site, name, arn)
         except Exception as error:
             if error_code(error) != _EXISTS:
                 raise
-            tags = tag_map((_role(site, name) or {}).get("Tags", []))
+            found = _role(site, name) or {}
+            tags = tag_map(found.get("Tags", []))
             site.require_own(f"The role {name}", tags)
+            boundary = _boundary_of(found) or _bound(site, name, arn)
     site.made(ROLE, name, tags)
+    return boundary
+
+
+def _create_role(site: AwsSite, name: str, boundary: str) -> str | None:
+    """With the boundary; without it where the account has no such policy."""
+    wanted = {
+        "RoleName": name, "AssumeRolePolicyDocument": json.dumps(_TRUST),
+        "Tags": tag_list(site.tags), "Description": f"tmux-builder {site.names.key.session_id}",
+    }  # fmt: skip
+    iam = site.client("iam")
+    try:
+        iam.create_role(**wanted, PermissionsBoundary=boundary)
+    except Exception as error:
+        if error_code(error) != _MISSING:
+            raise
+    else:
+        return boundary
+    try:
+        iam.create_role(**wanted)
+    except Exception as error:
+        if error_code(error) == "AccessDenied":
+            raise _unbounded(site) from error
+        raise
+    return None
+
+
+def _bound(site: AwsSite, name: str, boundary: str) -> str | None:
+    """Give a role its boundary where the account has the policy by now."""
+    try:
+        site.client("iam").put_role_permissions_boundary(
+            RoleName=name, PermissionsBoundary=boundary
+        )
+    except Exception as error:
+        if error_code(error) != _MISSING:
+            raise
+        return None
+    return boundary
+
+
+def _boundary_of(role: dict[str, Any]) -> str | None:
+    found = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    return None if found is None else str(found)
+
+
+def _unbounded(site: AwsSite) -> CloudRefusedError:
+    return CloudRefusedError(
+        f"AWS refused to make a role without a boundary, and the account {site.account_id} has no"
+        f" policy {PRODUCT_POLICY} to bound it with.",
+        remedy="Keep what tmux-builder doctor --policy aws prints as a managed policy of that name"
+        f" (aws iam create-policy --policy-name {PRODUCT_POLICY}), then deploy again.",
+        code="no_boundary",
+    )
 
 
 def _ensure_profile(site: AwsSite, name: str) -> None:

@@ -121,6 +121,7 @@ class AzureDynamicHost:
             resources=tuple(self._store.sessions.resources(request.session.key)),
             config_block=place.block(site.names, digest_of(site.names, self._wish)),
             timings={"publish_ms": self._ms_since(started) - cdn_ms, "cdn_ms": cdn_ms},
+            warnings={} if self._wish.is_behind_front_door else {"no_tls": NO_TLS},
         )
 
     def serving(self, session: Session) -> str | None:

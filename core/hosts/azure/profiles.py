@@ -46,10 +46,12 @@ class Entrance:
     """A session's endpoint in a shared profile.
 
     Attributes:
+        front_door_id: What the profile's requests carry, so that an origin knows them.
         is_new: Nothing of an earlier publish can be at its edges.
     """
 
     profile: str
+    front_door_id: str
     host: str
     is_new: bool
 
@@ -60,10 +62,19 @@ def ensure_entrance(site: AzureSite) -> Entrance:
         profiles = own_profiles(site)
         holder = _holder(site, profiles)
         profile = holder or _with_room(site, profiles)
-        ensure(site, profile_part(site, profile))
+        shared = ensure(site, profile_part(site, profile))
         endpoint = ensure(site, endpoint_part(site, profile))
-    host = str(endpoint["properties"]["hostName"])
-    return Entrance(profile=profile, host=host, is_new=holder is None)
+    return Entrance(
+        profile=profile,
+        front_door_id=front_door_id(shared),
+        host=str(endpoint["properties"]["hostName"]),
+        is_new=holder is None,
+    )
+
+
+def front_door_id(profile: Document) -> str:
+    """Another profile of the same name has another one."""
+    return str(profile["properties"].get("frontDoorId", "")).lower()
 
 
 def planned_profile(store: Store, site: AzureSite) -> str:

@@ -21,8 +21,11 @@ from core.hosts.azure.site import AzureSite, as_document, refuse_foreign
 from core.hosts.azure.vm_bodies import MachineWish, machine_body
 from core.hosts.azure.vm_names import MACHINE, disk_name, machine_name
 from core.hosts.azure.vm_sizes import MachineSize, no_size, offered_sizes
+from core.hosts.instance.commands import start_digest
 
 RUNNING = "PowerState/running"
+START = "Start"
+"""Tag: which text it was started with; Azure never shows the text again."""
 
 _NO_ROOM = frozenset(
     {
@@ -145,11 +148,9 @@ def _make_with(
 
 
 def _put(site: AzureSite, body: Document) -> Document:
-    part = machine_part(site, body)
-    tagged = {**body, "tags": dict(site.tags)}
-    return site.followed(
-        f"make {part.what}", lambda: part.begin(tagged), lambda: part.made(site.tags)
-    )
+    part, tags = machine_part(site, body), {**site.tags, START: start_digest()}
+    tagged = {**body, "tags": tags}
+    return site.followed(f"make {part.what}", lambda: part.begin(tagged), lambda: part.made(tags))
 
 
 def _remove(site: AzureSite) -> None:

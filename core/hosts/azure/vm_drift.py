@@ -20,7 +20,7 @@ from core.hosts.azure.drift import (
 )
 from core.hosts.azure.front_door import FrontDoor
 from core.hosts.azure.groups import group_part
-from core.hosts.azure.names import ACCOUNT, GROUP, ROLE
+from core.hosts.azure.names import ACCOUNT, GROUP, PROFILE, ROLE
 from core.hosts.azure.network import (
     address_part,
     interface_part,
@@ -30,10 +30,11 @@ from core.hosts.azure.network import (
     site_network,
 )
 from core.hosts.azure.own_domain import domain_id, domain_part
+from core.hosts.azure.profiles import front_door_id, profile_part
 from core.hosts.azure.site import AzureSite
 from core.hosts.azure.storage import account_part
 from core.hosts.azure.vault import vault_id, vault_part
-from core.hosts.azure.vm import RUNNING, disk_tags, machine_of, machine_part, power_state
+from core.hosts.azure.vm import RUNNING, START, disk_tags, machine_of, machine_part, power_state
 from core.hosts.azure.vm_bodies import ANYBODY, FRONT_DOOR_TAG, IMAGE
 from core.hosts.azure.vm_container import container_part
 from core.hosts.azure.vm_names import (
@@ -53,6 +54,7 @@ from core.hosts.azure.vm_names import (
     vault_name,
 )
 from core.hosts.azure.vm_place import VmPlace
+from core.hosts.instance.start_drift import start_drift
 from core.models.release import Drift
 
 
@@ -98,6 +100,7 @@ class MachineDrift:
         site, profile = self._site, self._place.profile
         if profile is None:
             return
+        yield from self._of_front_door_id(profile)
         origin = origin_at(self._place.host)
         yield from front_door_drift(
             FrontDoor(site=site, profile=profile, origin=origin, caches=False)
@@ -105,6 +108,13 @@ class MachineDrift:
         if self._place.own_url is not None:
             part = domain_part(site, profile, self._place.own_url.partition("//")[2])
             yield from part_drift(site, part, DOMAIN, domain_id(site.names, profile))
+
+    def _of_front_door_id(self, profile: str) -> Iterator[Drift]:
+        """A profile that was deleted and made anew by hand is refused by the machine."""
+        expected, found = self._place.front_door_id, self._found(profile_part(self._site, profile))
+        there = "" if found is None else front_door_id(found)
+        if found is not None and expected not in (None, there):
+            yield one_drift(PROFILE, profile, "front door id", str(expected), there or GONE)
 
     def _of_alias(self) -> Iterator[Drift]:
         """Where the site's own name leads to."""
@@ -133,6 +143,7 @@ class MachineDrift:
         ):
             if expected.casefold() != there.casefold():
                 yield one_drift(MACHINE, self._name, what, expected, there or "unknown")
+        yield from start_drift(MACHINE, self._name, (found.get("tags") or {}).get(START))
         yield from self._of_disk(found)
         yield from self._of_rights(machine.principal, account, vault)
 

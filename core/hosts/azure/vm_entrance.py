@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from core.errors import CloudRefusedError
 from core.hosts.azure.dns import Zone, record_id, remove_record
 from core.hosts.azure.front_door import FrontDoor
 from core.hosts.azure.groups import ensure_shared_group
@@ -31,11 +32,13 @@ class Addresses:
         url: At the name that Azure gave; it answers as soon as the site does.
         own_url: At the name in the operator's zone, None without one.
         profile: The Front Door profile in front, None without one.
+        front_door_id: What its requests carry.
     """
 
     url: str
     own_url: str | None
-    profile: str | None
+    profile: str | None = None
+    front_door_id: str | None = None
 
 
 def front_entrance(site: AzureSite, host: str, zone: Zone | None) -> Addresses:
@@ -43,12 +46,22 @@ def front_entrance(site: AzureSite, host: str, zone: Zone | None) -> Addresses:
 
     Args:
         host: The machine's public name.
+
+    Raises:
+        CloudRefusedError: The profile has no id.
     """
     ensure_shared_group(site)
     entrance = ensure_entrance(site)
+    if not entrance.front_door_id:
+        raise CloudRefusedError(
+            f"Azure does not tell the id of the Front Door profile {entrance.profile}, by which a"
+            " machine knows its requests.",
+            remedy="Deploy again; if it stays so, set azure.cdn to none or report it.",
+        )
     _ensure_front(site, entrance, host, zone)
     _remove_other_records(site, zone, has_proof=True)
-    return _addresses(site.names, f"https://{entrance.host}", zone, entrance.profile)
+    plain = _addresses(site.names, f"https://{entrance.host}", zone)
+    return replace(plain, profile=entrance.profile, front_door_id=entrance.front_door_id)
 
 
 def plain_entrance(site: AzureSite, host: str, zone: Zone | None) -> Addresses:
@@ -56,13 +69,13 @@ def plain_entrance(site: AzureSite, host: str, zone: Zone | None) -> Addresses:
     if zone is not None:
         ensure_alias(site, zone, host)
     _remove_other_records(site, zone, has_proof=False)
-    return _addresses(site.names, f"http://{host}", zone, None)
+    return _addresses(site.names, f"http://{host}", zone)
 
 
-def _addresses(names: AzureNames, url: str, zone: Zone | None, profile: str | None) -> Addresses:
+def _addresses(names: AzureNames, url: str, zone: Zone | None) -> Addresses:
     scheme = url.partition(":")[0]
     own_url = None if zone is None else f"{scheme}://{own_host(names, zone.name)}"
-    return Addresses(url=url, own_url=own_url, profile=profile)
+    return Addresses(url=url, own_url=own_url)
 
 
 def _ensure_front(site: AzureSite, entrance: Entrance, host: str, zone: Zone | None) -> None:

@@ -53,7 +53,7 @@ from core.hosts.azure.vm_names import (
     vault_name,
 )
 from core.hosts.azure.vm_rights import allow_machine
-from core.hosts.instance.commands import Instance
+from core.hosts.instance.commands import OPEN, Instance, by_front_door
 from core.models.execution import Json
 
 
@@ -85,6 +85,8 @@ class VmPlace:
     Attributes:
         url: At the name that Azure gave; it answers as soon as the site does.
         own_url: At the name in the operator's zone, None without one.
+        front_door_id: What requests of the profile carry; None without one, and for what was
+            deployed before the machine asked for it.
     """
 
     location: str
@@ -96,12 +98,18 @@ class VmPlace:
     url: str
     own_url: str | None
     profile: str | None
+    front_door_id: str | None = None
 
     def instance(self) -> Instance:
-        """How the machine reaches what is kept for it."""
+        """How the machine reaches what is kept for it, and whom it answers.
+
+        The filter lets in all of Front Door, other customers' profiles too.
+        """
+        guard = None if self.front_door_id is None else by_front_door(self.front_door_id)
         return Instance(
             store_url=f"{self.blob_endpoint.rstrip('/')}/{CONTAINER}",
             variables=f"keyvault:{self.vault_uri}",
+            guard=OPEN if self.profile is None else guard,
         )
 
     def block(self, names: AzureNames, digest: str) -> dict[str, Json]:
@@ -115,6 +123,7 @@ class VmPlace:
             "key_vault": vault_name(names),
             "cdn_endpoint": None if self.profile is None else names.endpoint,
             "frontdoor_profile": self.profile,
+            "frontdoor_id": self.front_door_id,
             "location": self.location,
             "blob_endpoint": self.blob_endpoint,
             "vault_uri": self.vault_uri,
@@ -134,6 +143,7 @@ def last_place(block: Mapping[str, Json]) -> VmPlace | None:
     if not all(isinstance(text, str) and text for text in texts.values()):
         return None
     own_url, profile = block.get("own_url"), block.get("frontdoor_profile")
+    front_door_id = block.get("frontdoor_id")
     return VmPlace(
         location=str(texts["location"]),
         blob_endpoint=str(texts["blob_endpoint"]),
@@ -144,6 +154,7 @@ def last_place(block: Mapping[str, Json]) -> VmPlace | None:
         url=str(texts["url"]),
         own_url=own_url if isinstance(own_url, str) else None,
         profile=profile if isinstance(profile, str) else None,
+        front_door_id=front_door_id if isinstance(front_door_id, str) else None,
     )
 
 
@@ -177,7 +188,7 @@ def digest_of(names: AzureNames, wish: Wish) -> str:
     if wish.is_behind_front_door:
         origin = Origin(host="", port=80, is_plain=True)
         wanted += [
-            names.endpoint, profile_body(), endpoint_body(), origin_group_body(origin),
+            "guarded", names.endpoint, profile_body(), endpoint_body(), origin_group_body(origin),
             origin_body(origin), rule_body(), domain_body(""),
             route_body("", names.endpoint, names.rule_set, origin, caches=False),
         ]  # fmt: skip
@@ -214,6 +225,7 @@ def ensure_place(site: AzureSite, wish: Wish) -> VmPlace:
         url=addresses.url,
         own_url=addresses.own_url,
         profile=addresses.profile,
+        front_door_id=addresses.front_door_id,
     )
 
 

@@ -18,12 +18,13 @@ agent up to date by its sha256 and then calls it. The text is a POSIX shell scri
 every value is checked against its own pattern and stands in single quotes; no variable's value is
 ever in it. It holds no `{{`, which SSM would take for a parameter of its own.
 
-User data does not depend on the product's version or the site: on both clouds another text would
-mean another instance.
+User data does not depend on the site. A version with another text leaves instances as they are:
+`start_digest` is a tag of each, and drift tells those that were started with a former one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ MOST_LINES = 200
 LARGEST_USER_DATA_BYTES = 16 * 1024
 """EC2; Azure takes four times that."""
 
+_START_CHARS = 12
 _LONG_ANSWER_BYTES = 20_000
 """SSM shows the first 24,000 characters of a command's output."""
 _SHORT_ANSWER_BYTES = 3400
@@ -68,12 +70,23 @@ _PATTERNS = {
         r"ssm:(?:/[A-Za-z0-9_.-]{1,200}){1,10}"
         r"|keyvault:https://[A-Za-z0-9][A-Za-z0-9.-]{0,250}(?::[0-9]{2,5})?"
     ),
+    "guard": re.compile(r"open|key|front-door:[0-9a-f-]{36}"),
     "region": re.compile(r"[a-z0-9-]{3,40}"),
     "root": re.compile(r"(?:/[A-Za-z0-9_.-]{1,100}){1,12}"),
     "release_id": re.compile(r"[0-9a-f]{8,64}"),
     "sha256": re.compile(r"[0-9a-f]{64}"),
     "word": re.compile(r"[A-Za-z0-9_./:$-]{1,600}"),
 }
+
+
+OPEN = "open"
+BY_KEY = "key"
+"""The instance's guard: who shows the key that lies beside the variables is answered."""
+
+
+def by_front_door(profile_guid: str) -> str:
+    """The instance's guard: only requests of that Front Door profile are answered."""
+    return f"front-door:{profile_guid.lower()}"
 
 
 class AppState(StrEnum):
@@ -93,6 +106,8 @@ class Instance:
         store_url: Bucket or container that holds agent and archives, without a slash at its end.
         variables: The facility of the site's variables; None where it has none.
         region: The AWS region; None on Azure.
+        guard: Whom its public port answers: `OPEN`, `BY_KEY` or `by_front_door`; None where that
+            stays as it is.
         root: Where the agent lives on the instance.
 
     Raises:
@@ -102,12 +117,13 @@ class Instance:
     store_url: str
     variables: str | None = None
     region: str | None = None
+    guard: str | None = None
     root: str = ROOT
 
     def __post_init__(self) -> None:
         _checked("store_url", self.store_url)
         _checked("root", self.root)
-        for name in ("variables", "region"):
+        for name in ("variables", "region", "guard"):
             if (value := getattr(self, name)) is not None:
                 _checked(name, value)
 
@@ -125,6 +141,7 @@ class AgentAnswer:
         changed: Whether this command changed what is served.
         restarts: How often the program was started again since the agent came up.
         variables: How many variables the program got; their names are the facility's to tell.
+        guard: Whom the public port answers: `open`, `key` or `front-door`.
         log: The program's newest lines.
         agent_sha256: Of the agent that serves; None where it does not.
     """
@@ -134,6 +151,7 @@ class AgentAnswer:
     changed: bool
     restarts: int
     variables: int
+    guard: str
     log: tuple[str, ...]
     agent_sha256: str | None
 
@@ -141,6 +159,11 @@ class AgentAnswer:
 def user_data() -> str:
     """What cloud-init runs once: Python, no SSH, unattended upgrades; the agent comes later."""
     return _text("user_data.sh")
+
+
+def start_digest() -> str:
+    """Tells an instance that was started with another text; it is kept with what it has."""
+    return hashlib.sha256(user_data().encode()).hexdigest()[:_START_CHARS]
 
 
 def release_command(instance: Instance, archive: ReleaseArchive) -> str:
@@ -196,8 +219,8 @@ def answer_of(printed: str) -> AgentAnswer:
     if answer.ok:
         return AgentAnswer(
             release_id=answer.release, app=answer.app, changed=answer.changed,
-            restarts=answer.restarts, variables=answer.variables, log=tuple(answer.log),
-            agent_sha256=answer.agent,
+            restarts=answer.restarts, variables=answer.variables, guard=answer.guard,
+            log=tuple(answer.log), agent_sha256=answer.agent,
         )  # fmt: skip
     raise _error_of(answer)
 
@@ -214,6 +237,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool = False
     restarts: int = 0
     variables: int = 0
+    guard: str = OPEN
     log: list[str] = []
     agent: str | None = None
     error: _Problem | None = None
@@ -234,6 +258,7 @@ _KINDS: dict[str, tuple[type[BuilderError], str]] = {
     ),
     "no_release": (NotFoundError, "Deploy the release again instead of rolling back on the spot."),
     "not_installed": (NotFoundError, "Deploy the site; the first deploy installs the agent."),
+    "no_origin_key": (NotFoundError, "Deploy again; the key is made anew."),
     "busy": (ConflictError, "Wait for the other command on the instance, then try again."),
     "cancelled": (ConflictError, "Deploy again."),
     "fetch_refused": (
@@ -273,7 +298,8 @@ def _decoded(printed: str) -> _Answer:
 
 
 def _variables(instance: Instance) -> list[str]:
-    return [] if instance.variables is None else ["--variables", instance.variables]
+    named = {"--variables": instance.variables, "--guard": instance.guard}
+    return [word for pair in named.items() if pair[1] is not None for word in map(str, pair)]
 
 
 def _command(instance: Instance, words: Sequence[str], *, updates: bool) -> str:

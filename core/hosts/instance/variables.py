@@ -31,6 +31,9 @@ RESERVED = frozenset(
     )
 )  # fmt: skip
 _RESERVED_PREFIXES = ("LD_", "TMUX_BUILDER_")
+ORIGIN_KEY = "TMUX_BUILDER_ORIGIN_KEY"
+"""Lies beside the variables and is none of them: the agent's front asks the CDN for it."""
+ORIGIN_HEADER = "X-Tmux-Builder-Origin"
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 

@@ -12,11 +12,11 @@ import os
 import resource
 import sys
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from core.files import try_lock
 from core.paths import DataRoot, RuntimePaths
+from core.process_log import log_to_file
 
 LARGEST_LOG_BYTES = 2 * 1024 * 1024
 MOST_FILES = 65536
@@ -57,20 +57,8 @@ def _is_parent_after_fork() -> bool:
     return False
 
 
-class _Facts(logging.Formatter):
-    """The constant message with its facts behind it."""
-
-    _known = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = {key: value for key, value in vars(record).items() if key not in self._known}
-        return f"{super().format(record)} {facts or ''}".rstrip()
-
-
 def _log_to(path: Path) -> None:
-    handler = RotatingFileHandler(path, maxBytes=LARGEST_LOG_BYTES, backupCount=1)
-    handler.setFormatter(_Facts("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_to_file(path, largest_bytes=LARGEST_LOG_BYTES, kept=1)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 

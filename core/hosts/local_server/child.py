@@ -17,9 +17,10 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.call_filter import filter_descriptor
 from core.errors import AnswerIsNoError
 from core.hosts.local_server.app_log import AppLog
 from core.hosts.local_server.variables_file import VariablesFile
@@ -140,8 +141,11 @@ async def _start_contained(plan: ChildPlan, shell: list[str], port: int) -> Chil
     )
     reading, writing = os.pipe()
     try:
-        arguments = ["--info-fd", str(writing), *bubblewrap_arguments(sandbox), "--", *shell]
-        child = await _start(plan, [program, *arguments], port, (writing,))
+        with filter_descriptor() as calls:
+            options = bubblewrap_arguments(replace(sandbox, calls=calls))
+            keep = (writing,) if calls is None else (writing, calls)
+            command = [program, "--info-fd", str(writing), *options, "--", *shell]
+            child = await _start(plan, command, port, keep)
     finally:
         os.close(writing)
     try:

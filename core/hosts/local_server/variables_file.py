@@ -16,6 +16,7 @@ import msgspec
 from core.clock import wait_for
 from core.errors import ConflictError, StorageError
 from core.files import make_private_folder, try_lock, write_atomically
+from core.redaction import learn
 
 LOCK_DEADLINE_S = 60.0
 
@@ -33,7 +34,7 @@ class VariablesFile:
             StorageError: The file is damaged or cannot be read.
         """
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, str])
+            variables = msgspec.json.decode(self.path.read_bytes(), type=dict[str, str])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -41,6 +42,8 @@ class VariablesFile:
                 f"The variables in {self.path} cannot be read.",
                 remedy=f"rm {self.path}, then set them again.",
             ) from error
+        learn(*variables.values())
+        return variables
 
     def write(self, variables: Mapping[str, str]) -> None:
         """Replace them all; without any there is no file."""

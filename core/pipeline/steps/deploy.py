@@ -125,8 +125,18 @@ class DeploySite(RepeatableStep):
                 block=published.config_block,
                 resources=published.resources,
             )
+            _warn_of(ctx, published.warnings)
         ctx.ports.views.session(ctx.key)
         return deploy
+
+
+def _warn_of(ctx: StepContext, found: Mapping[str, str]) -> None:
+    """Beside what was left out: how the site is served; once, however often the step runs."""
+    noted = ctx.store.executions.require(ctx.execution.execution_id).result.get("warnings")
+    rows = noted if isinstance(noted, list) else []
+    told: list[Json] = [{"code": code, "message": said} for code, said in found.items()]
+    if any(one not in rows for one in told):
+        ctx.note({"warnings": [*rows, *(one for one in told if one not in rows)]})
 
 
 def _outcome(

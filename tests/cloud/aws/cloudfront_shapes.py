@@ -13,6 +13,11 @@ _LEGACY = ("ForwardedValues", "MinTTL", "DefaultTTL", "MaxTTL")
 _S3_DOMAIN = re.compile(r"[a-z0-9-]+\.s3\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 _S3_GLOBAL = re.compile(r"\.s3\.amazonaws\.com$")
 
+_OWN_HEADERS = frozenset(
+    ("cache-control", "connection", "content-length", "cookie", "host", "max-forwards", "pragma",
+     "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-real-ip")
+)  # fmt: skip
+
 
 def check_config(
     config: dict[str, Any],
@@ -50,12 +55,23 @@ def _check_origin(origin: dict[str, Any], has_access_control: Callable[[str], bo
         raise RefusedError("InvalidOrigin", f"{domain} has the wrong kind of origin")
     if ("S3OriginConfig" in origin) == ("CustomOriginConfig" in origin):
         raise RefusedError("InvalidOrigin", "an origin is of one kind")
+    for one in origin.get("CustomHeaders", {}).get("Items", []):
+        _check_header(one["HeaderName"], one["HeaderValue"])
     control = origin.get("OriginAccessControlId")
     if control and not has_access_control(control):
         raise RefusedError("InvalidOriginAccessControl", control)
     path = origin.get("OriginPath", "")
     if path and (not path.startswith("/") or path.endswith("/")):
         raise RefusedError("InvalidOrigin", "the origin path")
+
+
+def _check_header(name: str, value: str) -> None:
+    """CloudFront keeps some names to itself, and bounds the rest."""
+    lower = name.lower()
+    if lower in _OWN_HEADERS or lower.startswith(("x-amz-", "x-edge-")):
+        raise RefusedError("InvalidArgument", f"the origin header {name} is CloudFront's own")
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,256}", name) or not 0 < len(value) <= 1783:
+        raise RefusedError("InvalidArgument", "an origin header is malformed")
 
 
 def _check_behavior(

@@ -205,11 +205,14 @@ class DistributionEdge:
         where = self.world.origins.get(domain)
         if where is None:
             return _denied(502, "the origin's name has no address")
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
-        headers |= {
+        own = {
             one["HeaderName"]: one["HeaderValue"]
             for one in origin["CustomHeaders"].get("Items", [])
         }
+        # What a viewer sends under the name of an origin's header is replaced.
+        dropped = {"host", *(name.lower() for name in own)}
+        headers = {name: text for name, text in request.headers.items()
+                   if name.lower() not in dropped} | own  # fmt: skip
         connection = HTTPConnection(*where, timeout=10)
         try:
             target = f"{origin['OriginPath']}{path}" + (f"?{query}" if query else "")
@@ -220,8 +223,8 @@ class DistributionEdge:
             return _denied(502, "the origin does not answer")
         finally:
             connection.close()
-        dropped = {"content-length", "transfer-encoding", "connection"}
-        kept = {name: value for name, value in said.getheaders() if name.lower() not in dropped}
+        hops = {"content-length", "transfer-encoding", "connection"}
+        kept = {name: value for name, value in said.getheaders() if name.lower() not in hops}
         return Answered(status=said.status, headers=kept, body=body)
 
     def _error_page(

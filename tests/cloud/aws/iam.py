@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from moto.iam.models import AWSManagedPolicy, iam_backends
 from werkzeug.wrappers import Response
 
+from tests.cloud.aws.instance_rights import Rights
 from tests.cloud.aws.query import read_form
 from tests.cloud.aws.required_tags import pairs, require_tags
 from tests.cloud.aws.wire import Call, RefusedError
@@ -34,6 +35,10 @@ class Iam:
 
     def __init__(self, account_id: str) -> None:
         self.account_id = account_id
+        self.policies: dict[str, dict[str, Any]] = {}
+        """Documents of the account's own managed policies, by ARN."""
+        self.needs_boundary: str | None = None
+        """The login may give rights within this policy only."""
         self.empty()
 
     @property
@@ -42,6 +47,8 @@ class Iam:
 
     def empty(self) -> None:
         """After moto has forgotten everything."""
+        self.policies.clear()
+        self.needs_boundary = None
         policy = AWSManagedPolicy.from_data(
             CORE_POLICY.rpartition("/")[2], self.account_id, "us-east-1",
             {
@@ -58,6 +65,7 @@ class Iam:
             if self._exists(call.operation, values):
                 return None
             require_tags(pairs(values.get("Tags", [])))
+        self._check_boundary(call.operation, values)
         if call.operation == "CreateRole":
             _check_trust(values)
         if call.operation == "PutRolePolicy":
@@ -73,14 +81,17 @@ class Iam:
         found = self._profile(profile)
         return next((str(role.name) for role in found.roles), None) if found else None
 
-    def rights_of(self, profile: str) -> list[dict[str, Any]]:
-        """The statements of all policies of the role in a profile."""
+    def rights_of(self, profile: str) -> Rights:
+        """The statements of all policies of the role in a profile, and of its boundary."""
         role = self._role(self.role_of(profile) or "")
         if role is None:
-            return []
+            return Rights(principal="", statements=[])
         attached = [_CORE_RIGHTS for arn in role.managed_policies if arn == CORE_POLICY]
         inline = [json.loads(unquote(text)) for text in role.policies.values()]
-        return [one for document in [*attached, *inline] for one in document["Statement"]]
+        statements = [one for document in [*attached, *inline] for one in document["Statement"]]
+        arn = role.permissions_boundary_arn
+        bounds = None if arn is None else self.policies[arn]["Statement"]
+        return Rights(principal=role.arn, statements=statements, bounds=bounds)
 
     def tagged(self) -> dict[str, dict[str, str]]:
         roles = {one.arn: one.tags for one in self.backend.roles.values()}
@@ -94,6 +105,7 @@ class Iam:
                 one.name: {
                     "policies": {name: json.loads(text) for name, text in one.policies.items()},
                     "attached": sorted(one.managed_policies),
+                    "boundary": one.permissions_boundary_arn,
                 }
                 for one in self.backend.roles.values()
             },
@@ -102,6 +114,20 @@ class Iam:
                 for one in self.backend.instance_profiles.values()
             },
         }
+
+    def _check_boundary(self, operation: str, values: dict[str, Any]) -> None:
+        """Before anything else it is decided whether the login may."""
+        if operation in ("CreateRole", "PutRolePermissionsBoundary"):
+            arn = values.get("PermissionsBoundary")
+        elif operation in ("PutRolePolicy", "AttachRolePolicy"):
+            arn = getattr(self._role(values["RoleName"]), "permissions_boundary_arn", None)
+        else:
+            return
+        if self.needs_boundary not in (None, arn):
+            raise RefusedError("AccessDenied", "no right to give rights without bounds", 403)
+        if arn is not None and arn not in self.policies:
+            said = f"Scope ARN: {arn} does not exist or is not attachable."
+            raise RefusedError("NoSuchEntity", said, 404)
 
     def _exists(self, operation: str, values: dict[str, Any]) -> bool:
         if operation == "CreateRole":

@@ -16,6 +16,7 @@ from tests.cloud.aws.site_kit import CloudSite, PatientClock, cloud_site
 from tests.cloud.aws.wire import Call
 
 ZONE = "sites.example"
+SETTINGS = {"domain.zone": ZONE}
 MOST_TRIES = 200
 
 
@@ -47,12 +48,18 @@ ACTS = (
 
 @contextmanager
 def new_life(place: InstancePlace, clock: PatientClock) -> Iterator[CloudSite]:
-    """A new site with a name of its own, in an account that has nothing but the name's zone."""
+    """A new site with a name of its own, in a new account."""
+    new_account(place)
+    with cloud_site(SETTINGS, SiteType.DYNAMIC, clock=clock) as site:
+        yield site
+
+
+def new_account(place: InstancePlace) -> None:
+    """It has nothing but the name's zone and the product's policy, and its machines are quick."""
     place.empty()
     place.is_quick = True
+    place.keep_policy()
     place.route53.add_zone(ZONE)
-    with cloud_site({"domain.zone": ZONE}, SiteType.DYNAMIC, clock=clock) as site:
-        yield site
 
 
 def lived(place: InstancePlace, clock: PatientClock) -> dict[str, Ended]:

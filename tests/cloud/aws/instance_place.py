@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from core.cloud.aws_policy import POLICY_NAME, aws_policy
 from tests.cloud.aws.acm import Acm
 from tests.cloud.aws.ec2 import Ec2
 from tests.cloud.aws.ec2_region import Instance, Machine
 from tests.cloud.aws.fixtures import AwsPlace
 from tests.cloud.aws.iam import Iam
 from tests.cloud.aws.identity import ACCOUNT
-from tests.cloud.aws.instance_rights import Guarded, allows
+from tests.cloud.aws.instance_rights import Guarded, Rights, allows
 from tests.cloud.aws.machines import QuickMachine, RealMachine
 from tests.cloud.aws.required_tags import lacking
 from tests.cloud.aws.route53 import Route53
@@ -59,7 +59,7 @@ class InstancePlace:
         found = {**self.ec2.tagged(), **self.iam.tagged(), **self.acm.tagged(), **parameters}
         return [*untagged(self.aws), *(name for name, tags in found.items() if lacking(tags))]
 
-    def rights_of(self, instance_id: str) -> list[dict[str, Any]]:
+    def rights_of(self, instance_id: str) -> Rights:
         return self.iam.rights_of(self.ec2.region.instances[instance_id].profile)
 
     def boot(self, instance_id: str, user_data: str) -> Machine:
@@ -80,10 +80,17 @@ class InstancePlace:
         found = self.aws.s3.backend.get_object(where.netloc, where.path.lstrip("/"))
         return None if found is None else bytes(found.value)
 
+    def keep_policy(self) -> str:
+        """The account has what the doctor prints, and the login has no more; the policy's ARN."""
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/{POLICY_NAME}"
+        self.iam.policies[arn] = dict(aws_policy())
+        self.iam.needs_boundary = arn
+        return arn
+
     def _variables(self, instance_id: str, path: str) -> dict[str, str]:
         resource = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{path}"
         if not allows(self.rights_of(instance_id), "ssm:GetParametersByPath", resource):
-            raise LookupError(f"no right to read {path}")
+            raise LookupError(f"no right to read {path}", "fetch_refused")
         return {
             one.name.rpartition("/")[2]: one.value
             for one in self.ssm.parameters.values()

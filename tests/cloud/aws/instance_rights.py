@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
@@ -22,11 +23,20 @@ _ACTIONS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What a role's policies say, within what its boundary says where it has one."""
+
+    principal: str
+    statements: list[dict[str, Any]]
+    bounds: list[dict[str, Any]] | None = None
+
+
 class Guarded:
     """A service that lets instances in by their rights only; everybody else passes."""
 
     def __init__(
-        self, service: Service, rights_of: Callable[[str], list[dict[str, Any]]], account_id: str
+        self, service: Service, rights_of: Callable[[str], Rights], account_id: str
     ) -> None:
         self._service = service
         self._rights_of = rights_of
@@ -55,14 +65,31 @@ class Guarded:
         return f"arn:aws:ssm:{call.region}:{self._account_id}:parameter{name}"
 
 
-def allows(statements: Iterable[dict[str, Any]], action: str, resource: str) -> bool:
+def allows(rights: Rights, action: str, resource: str) -> bool:
+    """What the role's policies and its boundary both allow."""
+    said = (rights.statements, *([] if rights.bounds is None else [rights.bounds]))
+    return all(_allows(one, rights.principal, action, resource) for one in said)
+
+
+def _allows(
+    statements: Iterable[dict[str, Any]], principal: str, action: str, resource: str
+) -> bool:
     """A denial beats every right."""
     effects = {
         one["Effect"]
         for one in statements
-        if _matches(one["Action"], action) and _covers(one, resource)
+        if _matches(one["Action"], action) and _covers(one, resource) and _holds(one, principal)
     }
     return effects == {"Allow"}
+
+
+def _holds(statement: dict[str, Any], principal: str) -> bool:
+    """Who asks is all that is known here; any other condition does not hold."""
+    condition = statement.get("Condition")
+    if condition is None:
+        return True
+    wanted = condition.get("ArnLike", {}).get("aws:PrincipalArn")
+    return wanted is not None and len(condition) == 1 and _matches(wanted, principal)
 
 
 def _covers(statement: dict[str, Any], resource: str) -> bool:

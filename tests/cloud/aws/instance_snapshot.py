@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from core.hosts.instance.variables import ORIGIN_KEY
 from tests.cloud.aws.instance_place import InstancePlace
 from tests.cloud.aws.machines import QuickMachine
 from tests.cloud.aws.site_kit import CloudSite
@@ -49,7 +50,10 @@ def instance_snapshot(place: InstancePlace, site: CloudSite) -> dict[str, Any]:
 def _machine(machine: Any) -> dict[str, Any] | None:
     if not isinstance(machine, QuickMachine):
         return None
-    return {"release": machine.release_id, "variables": machine.variables, "agent": machine.agent}
+    return {
+        "release": machine.release_id, "variables": machine.variables, "agent": machine.agent,
+        "key": machine.key,
+    }  # fmt: skip
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
@@ -58,6 +62,9 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
 
 def _without_ids(place: InstancePlace, text: str) -> str:
     region = place.ec2.region
+    for parameter in place.ssm.parameters.values():
+        if parameter.name.endswith(f"/{ORIGIN_KEY}"):
+            text = text.replace(parameter.value, "K")
     for one in region.addresses.values():
         text = text.replace(one.public_name, "N").replace(one.allocation_id, "P")
     for number, instance in enumerate(place.live()):

@@ -22,6 +22,7 @@ from typing import Any
 
 from core.hosts.instance.agent_program import agent_program
 from core.hosts.instance.commands import ROOT
+from core.hosts.instance.variables import ORIGIN_HEADER, ORIGIN_KEY
 from core.models.release import MARKER_PATH
 from tests.cloud.aws.instance_rights import INSTANCE_KEY
 
@@ -145,6 +146,8 @@ class QuickMachine:
     ) -> None:
         self.release_id: str | None = None
         self.variables: dict[str, str] = {}
+        self.key: str | None = None
+        """Who does not show it is refused."""
         self.agent = "-"
         self._fetch = fetch
         self._variables = variables
@@ -165,11 +168,12 @@ class QuickMachine:
             self._update(url, sha256)
             changed = self._do(command, named)
         except LookupError as error:
-            problem = {"code": "fetch_failed", "message": f"{error}"}
+            problem = {"code": str(error.args[-1]), "message": f"{error}"}
             return 1, json.dumps({"ok": False, "error": problem})
         answer: dict[str, Any] = {
             "ok": True, "release": self.release_id, "changed": changed, "restarts": 0,
             "app": "none" if self.release_id is None else "running", "agent": self.agent,
+            "guard": "open" if self.key is None else "key",
             "variables": len(self.variables), "error": None, "log": [],
         }  # fmt: skip
         return 0, json.dumps(answer) + "\n"
@@ -193,19 +197,31 @@ class QuickMachine:
             self._kept.add(named["--id"])
         if "--variables" in named:
             self.variables = self._variables(named["--variables"].removeprefix("ssm:"))
+            key = self.variables.pop(ORIGIN_KEY, None)
+            self._take_guard(named.get("--guard"), key)
         if command == "release":
             self.release_id = named["--id"]
         return before != (self.release_id, self.variables)
 
+    def _take_guard(self, asked: str | None, key: str | None) -> None:
+        if asked == "key" and key is None:
+            raise LookupError("no key", "no_origin_key")
+        if asked is not None:
+            self.key = key if asked == "key" else None
+
     def _proven(self, url: str, sha256: str) -> None:
         content = self._fetch(url)
         if content is None or hashlib.sha256(content).hexdigest() != sha256:
-            raise LookupError(f"{url} is not what it should be")
+            raise LookupError(f"{url} is not what it should be", "fetch_failed")
 
 
 def _marker_server(machine: QuickMachine) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            shown = self.headers.get_all(ORIGIN_HEADER) or []
+            if machine.key is not None and shown != [machine.key]:
+                self.send_error(403)
+                return
             is_marker = self.path == f"/{MARKER_PATH}" and machine.release_id is not None
             body = str(machine.release_id).encode() if is_marker else b"served by the program"
             self.send_response(200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -39,12 +40,14 @@ class FrontDoorTypes:
 
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
+        self._profile_ids: dict[str, str] = {}
 
     def types(self) -> list[ResourceType]:
         return [
             ResourceType(
                 path=PROFILES, model=_model("Profile"), required=("location", "sku.name"),
-                style=Style.ASYNC, check=_check_profile,
+                style=Style.ASYNC, check=_check_profile, filled=self._fill_profile,
+                removed=self._remove_profile,
             ),
             ResourceType(
                 path=ENDPOINTS, model=_model("AFDEndpoint"), name=_HYPHENED, longest=46,
@@ -78,6 +81,14 @@ class FrontDoorTypes:
                 style=Style.ASYNC, check=_check_route,
             ),
         ]  # fmt: skip
+
+    def _fill_profile(self, state: ArmState, resource_id: str, document: dict[str, Any]) -> None:
+        drawn = self._profile_ids.setdefault(resource_id.lower(), str(uuid.uuid4()))
+        document.setdefault("properties", {})["frontDoorId"] = drawn
+
+    def _remove_profile(self, state: ArmState, stored: Stored) -> None:
+        """The next one of that name is another one."""
+        self._profile_ids.pop(stored.resource_id.lower(), None)
 
     def _fill_endpoint(self, state: ArmState, resource_id: str, document: dict[str, Any]) -> None:
         document.setdefault("properties", {})["hostName"] = self._edges.open_edge(resource_id)

@@ -11,10 +11,12 @@ from typing import Any
 
 from tests.cloud.aws.certificates import Certificates
 from tests.cloud.azure.arm_front_door import ORIGINS, ROUTES, RULES
-from tests.cloud.azure.arm_state import ArmState
+from tests.cloud.azure.arm_state import ArmState, Stored, parent_of
 from tests.cloud.azure.serving import Answer, Asked, LoopbackServer
 
 BACKBONE = "X-Standin-Backbone"
+FRONT_DOOR_ID = "X-Azure-FDID"
+"""Front Door sets it to the profile's own id, whatever a visitor sends under that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class RouteNow:
     domains: tuple[str, ...]
     """Names of somebody's own that are proven and lead here."""
     caches: bool
+    front_door_id: str
     headers: tuple[tuple[str, str, str], ...]
     """(action, name, value) in the order of the rules."""
 
@@ -92,7 +95,9 @@ class EdgeServers:
 
     def _fetched(self, route: RouteNow, asked: Asked) -> Answer:
         connection = self._connection(route)
-        passed = {"Host": route.host_header, BACKBONE: self.backbone}
+        passed = {
+            "Host": route.host_header, BACKBONE: self.backbone, FRONT_DOOR_ID: route.front_door_id,
+        }  # fmt: skip
         if "if-none-match" in asked.headers:
             passed["If-None-Match"] = asked.headers["if-none-match"]
         if not route.caches:
@@ -123,11 +128,12 @@ class EdgeServers:
                 return None
             for route in state.of(ROUTES, f"{endpoint_id}/"):
                 if route.properties.get("provisioningState") == "Succeeded":
-                    return _route_now(state, route.properties)
+                    profile = state.needed(parent_of(endpoint_id))
+                    return _route_now(state, route.properties, profile)
         return None
 
 
-def _route_now(state: ArmState, properties: dict[str, Any]) -> RouteNow | None:
+def _route_now(state: ArmState, properties: dict[str, Any], profile: Stored) -> RouteNow | None:
     if properties.get("enabledState", "Enabled") != "Enabled":
         return None
     origins = state.of(ORIGINS, f"{properties['originGroup']['id']}/")
@@ -148,6 +154,7 @@ def _route_now(state: ArmState, properties: dict[str, Any]) -> RouteNow | None:
         is_plain=is_plain,
         domains=_domains(state, properties),
         host_header=origin["originHostHeader"],
+        front_door_id=profile.properties.get("frontDoorId", ""),
         caches=bool(properties.get("cacheConfiguration")),
         headers=tuple(
             (one["headerAction"], one["headerName"], one.get("value", "")) for one in actions
@@ -165,7 +172,8 @@ def _domains(state: ArmState, properties: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
-    hops = ("host", "connection", "content-length", "transfer-encoding", BACKBONE.lower())
+    hops = ("host", "connection", "content-length", "transfer-encoding", BACKBONE.lower(),
+            FRONT_DOOR_ID.lower())  # fmt: skip
     return {name: value for name, value in headers.items() if name not in hops}
 
 

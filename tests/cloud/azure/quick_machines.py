@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from core.hosts.instance.commands import ROOT
 from core.models.release import MARKER_PATH
+from tests.cloud.azure.edges import FRONT_DOOR_ID
 from tests.cloud.azure.serving import Answer, Asked
 
 Fetch = Callable[[str, str], bytes | None]
@@ -38,6 +39,8 @@ class QuickMachine:
     """Digests by release of what it has fetched."""
     variables: dict[str, str] = field(default_factory=dict)
     agent: str | None = None
+    front_door_id: str | None = None
+    """Whoever does not carry it is refused."""
 
 
 class QuickMachines:
@@ -83,6 +86,9 @@ class QuickMachines:
         machine = self._machines.get(machine_id.lower())
         if machine is None or not machine.is_running:
             return Answer(status=500, dropped=True)
+        wanted = machine.front_door_id
+        if wanted is not None and asked.headers.get(FRONT_DOOR_ID.lower()) != wanted:
+            return Answer(status=403)
         if machine.release is None:
             return Answer(status=404)
         if asked.path == f"/{MARKER_PATH}":
@@ -125,6 +131,8 @@ class QuickMachines:
             raise _RefusedError(f"{vault} answered 403.")
         changed = found != machine.variables
         machine.variables = found
+        kind, _colon, value = values["--guard"].partition(":")
+        machine.front_door_id = value if kind == "front-door" else None
         return changed
 
     def _read(self, machine: QuickMachine, url: str) -> bytes:

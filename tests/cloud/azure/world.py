@@ -30,7 +30,8 @@ from tests.cloud.azurite import Azurite
 
 _CHANCE = frozenset(
     (
-        "CreatedAt", "TXTRecords", "cname", "etag", "fqdn", "hostName", "httpPort", "httpsPort",
+        "CreatedAt", "TXTRecords", "cname", "etag", "fqdn", "frontDoorId", "hostName", "httpPort",
+        "httpsPort",
         "instanceView", "ipAddress", "keyData", "primaryEndpoints", "principalId", "script",
         "validationToken", "vaultUri", "vmId",
     )

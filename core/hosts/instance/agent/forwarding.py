@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from .guard import KEY_HEADER
 from .http1 import (
     CHUNK_BYTES,
     LARGEST_HEAD_BYTES,
@@ -37,7 +38,10 @@ _HOP_BY_HOP = frozenset(
         b"expect", b"transfer-encoding", b"content-length",
     )
 )  # fmt: skip
-_OURS = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
+_OURS = frozenset(
+    (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", KEY_HEADER.encode())
+)
+_LOCAL = frozenset((b"127.0.0.1", b"::1", b"::ffff:127.0.0.1"))
 
 
 class AppSilentError(Exception):
@@ -55,6 +59,11 @@ class Connection:
     def address(self) -> bytes:
         peer = self.writer.get_extra_info("peername") or ("127.0.0.1",)
         return str(peer[0]).encode()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it comes from the instance itself."""
+        return self.address in _LOCAL
 
     @property
     def has_left(self) -> bool:

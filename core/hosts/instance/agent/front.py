@@ -6,6 +6,7 @@ import asyncio
 from typing import Protocol
 
 from .forwarding import AppSilentError, Connection, forward
+from .guard import Guard
 from .http1 import (
     BadMessageError,
     BrokenOffError,
@@ -21,7 +22,8 @@ MARKER = b"/.well-known/tmux-builder-release"
 IDLE_S = 120.0
 MOST_CONNECTIONS = 4000
 _REASONS = {
-    200: b"OK", 400: b"Bad Request", 404: b"Not Found", 405: b"Method Not Allowed",
+    200: b"OK", 400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found",
+    405: b"Method Not Allowed",
     502: b"Bad Gateway", 503: b"Service Unavailable",
 }  # fmt: skip
 
@@ -41,6 +43,10 @@ class Served(Protocol):
 
     @property
     def release_id(self) -> str | None: ...
+
+    @property
+    def guard(self) -> Guard | None:
+        """What a visitor must show; None where everybody is answered."""
 
     @property
     def is_down(self) -> bool:
@@ -105,9 +111,20 @@ class Front:
             length = body_length(head)
         except BadMessageError:
             return await _page(visitor, 400, b"This is no request.")
-        if request.target.partition(b"?")[0] == MARKER:
+        is_marker = request.target.partition(b"?")[0] == MARKER
+        if not self._may_ask(request, is_local_look=is_marker and visitor.is_local):
+            return await _page(visitor, 403, b"This site answers at its own address only.")
+        if is_marker:
             return await self._marker(request, visitor, has_body=length != -1)
         return await self._forward(request, visitor)
+
+    def _may_ask(self, request: Request, *, is_local_look: bool) -> bool:
+        """Other customers of the CDN come from the same addresses, without the header.
+
+        The instance itself may look at its marker.
+        """
+        guard = self._served.guard
+        return guard is None or is_local_look or guard.admits(request.head)
 
     async def _forward(self, request: Request, visitor: Connection) -> bool:
         backend = await self._served.backend()

@@ -16,6 +16,7 @@ from typing import Any
 
 from .answering import LARGEST_ANSWER_BYTES, AgentError, line_of, refusal
 from .fetching import fetch_archive
+from .guard import KEY_VARIABLE, keep_guard
 from .installing import ensure_node, install
 from .place import DEFAULT_ROOT, RELEASE_ID, SCRATCH, Place
 from .printed import newest_lines
@@ -82,14 +83,21 @@ def _install(place: Place, asked: argparse.Namespace) -> dict[str, Any]:
 
 def _release(place: Place, asked: argparse.Namespace) -> dict[str, Any]:
     install(place)
-    if asked.variables is not None:
-        stage_variables(place, fetch_variables(asked.variables))
+    _take_variables(place, asked)
     if place.built(asked.id) is None:
         _bring(place, asked)
         ensure_node(place, asked.id)
     answer = activate(place, asked.id)
     place.prune()
     return answer
+
+
+def _take_variables(place: Place, asked: argparse.Namespace) -> bool:
+    """Stage the variables, and keep whom the front answers; whether the former are other ones."""
+    found = None if asked.variables is None else fetch_variables(asked.variables)
+    key = None if found is None else found.pop(KEY_VARIABLE, None)
+    keep_guard(place, asked.guard, key)
+    return found is not None and stage_variables(place, found)
 
 
 def _bring(place: Place, asked: argparse.Namespace) -> None:
@@ -110,7 +118,7 @@ def _rollback(place: Place, asked: argparse.Namespace) -> dict[str, Any]:
 
 def _variables(place: Place, asked: argparse.Namespace) -> dict[str, Any]:
     install(place)
-    changed = stage_variables(place, fetch_variables(asked.variables))
+    changed = _take_variables(place, asked)
     current = place.current()
     if current is None:
         if changed:
@@ -185,10 +193,12 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument("--size", type=int, required=True)
     release.add_argument("--source", required=True)
     release.add_argument("--variables")
+    release.add_argument("--guard")
     rollback = commands.add_parser("rollback", help="serve a release that is kept here")
     rollback.add_argument("--id", type=_release_id, required=True)
     variables = commands.add_parser("variables", help="fetch the variables and hand them on")
     variables.add_argument("--variables", required=True)
+    variables.add_argument("--guard")
     commands.add_parser("status", help="what is served")
     log = commands.add_parser("log", help="the program's newest lines")
     log.add_argument("--lines", type=int, default=50)

@@ -8,6 +8,7 @@ ROOT/
     current              a link to releases/<id>, replaced by rename: the truth about what is served
     variables.json       the program's variables, for root only; variables.next.json before they are
                          proven
+    guard.json           whom the public port answers, for root only; everybody without it
     data/, cache/        what the program and its build may write
     app.log, app.log.1   what the program printed
     agent.sock           how commands talk to the agent that serves
@@ -53,6 +54,7 @@ class Place:
         self.environments = root / "environments"
         self.variables = root / "variables.json"
         self.next_variables = root / "variables.next.json"
+        self.guard = root / "guard.json"
         self.data = root / "data"
         self.cache = root / "cache"
         self.log = root / "app.log"

@@ -21,6 +21,7 @@ from .answering import AgentError, refusal
 from .app import App
 from .building import build
 from .front import Backend, Front
+from .guard import OPEN, read_guard
 from .http1 import LARGEST_HEAD_BYTES
 from .place import RELEASE_ID, Place, read_json
 from .printed import Printed
@@ -43,6 +44,7 @@ class Supervisor:
         self._closing: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
         self._agent = digest_of(place)
+        self.guard = read_guard(place)
         self.port: int | None = None
 
     @property
@@ -136,6 +138,7 @@ class Supervisor:
                 await writer.drain()
 
     async def _do(self, command: dict[str, Any]) -> dict[str, Any]:
+        self.guard = read_guard(self._place)
         try:
             changed = False
             if command.get("do") == "activate":
@@ -202,6 +205,7 @@ class Supervisor:
             "restarts": 0 if app is None else app.restarts,
             "variables": 0 if app is None else len(app.variables),
             "port": self.port,
+            "guard": OPEN if self.guard is None else self.guard.kind,
             "agent": self._agent,
             "error": None,
             "log": [] if app is None else list(app.last_lines()),

@@ -10,6 +10,7 @@ from typing import Any
 
 from .answering import AgentError
 from .fetching import run_aws
+from .guard import KEY_VARIABLE
 from .metadata import json_with_token
 from .place import Place, read_json, write_json
 
@@ -90,7 +91,7 @@ def _from_vault(vault: str) -> dict[str, Any]:
 
 
 def _checked(found: dict[str, Any]) -> dict[str, str]:
-    if len(found) > MOST_VARIABLES:
+    if len(found.keys() - {KEY_VARIABLE}) > MOST_VARIABLES:
         raise AgentError("fetch_failed", f"There are more than {MOST_VARIABLES} variables.")
     for name, value in found.items():
         is_given = isinstance(value, str) and "\0" not in value
