@@ -111,6 +111,22 @@ class Settings:
         return self.values["isolation"] == "required"
 
     @property
+    def library_path(self) -> Path | None:
+        """The operator's own library; None means `library/` beside the account's settings."""
+        named = cast("str | None", self.values["library.path"])
+        return None if named is None else Path(named).expanduser()
+
+    @property
+    def network_limited(self) -> bool:
+        """Whether a pane reaches the model and the package registries only."""
+        return self.values["network"] == "limited"
+
+    @property
+    def approvals_timeout_s(self) -> float:
+        """How long an approval may stay unanswered before it is a deny."""
+        return duration_s(self.text("approvals.timeout"))
+
+    @property
     def turn_after(self) -> str:
         return self.text("turn.after")
 
@@ -223,6 +239,23 @@ def _duration(value: object) -> Value:
     return value
 
 
+def _folder(value: object) -> Value:
+    text = str(_word(value))
+    if not text.startswith(("/", "~/")):
+        raise ValueError(value)
+    return text
+
+
+def _duration_within(low_s: int, high_s: int) -> Callable[[object], Value]:
+    def check(value: object) -> Value:
+        text = _duration(value)
+        if not low_s <= duration_s(str(text)) <= high_s:
+            raise ValueError(value)
+        return text
+
+    return check
+
+
 def _cloud(value: object) -> Value:
     if isinstance(value, str):
         return _choice("public", "usgov", "china")(value)
@@ -260,6 +293,11 @@ _SETTINGS = (
             check=_duration),
     Setting(key="isolation", default="required", need="required or off",
             check=_choice("required", "off")),
+    Setting(key="library.path", default=None, need="an absolute folder", check=_folder),
+    Setting(key="network", default="open", need="open or limited",
+            check=_choice("open", "limited")),
+    Setting(key="approvals.timeout", default="10m", need="a duration of 10s to 50m",
+            check=_duration_within(10, 3000)),
     Setting(key="turn.after", default="manual", need="manual, deploy or deploy+repair",
             check=_choice("manual", "deploy", "deploy+repair")),
     Setting(key="turn.repairs", default=2, need="a count of 0 to 20", check=_count(0, 20)),
@@ -365,6 +403,18 @@ def account_file(environ: Mapping[str, str]) -> Path:
     return config_folder(environ) / ACCOUNT_FILE
 
 
+def settings_files(
+    environ: Mapping[str, str], cwd: Path, *, config_file: Path | None, untrusted: Path | None
+) -> tuple[Path, ...]:
+    """Every file that has a say once it exists, the stronger one first."""
+    if config_file is not None:
+        return (config_file,)
+    found = [account_file(environ)]
+    if untrusted is None or not cwd.resolve().is_relative_to(untrusted.resolve()):
+        found.insert(0, cwd / PROJECT_FILE)
+    return tuple(found)
+
+
 def _flat(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = []
     for name, value in tree.items():
@@ -381,10 +431,7 @@ def _files(
 ) -> tuple[Path, ...]:
     if chosen is not None:
         return (chosen,)
-    project = cwd / PROJECT_FILE
-    found = [account_file(environ)]
-    if untrusted is None or not cwd.resolve().is_relative_to(untrusted.resolve()):
-        found.insert(0, project)
+    found = settings_files(environ, cwd, config_file=None, untrusted=untrusted)
     return tuple(file for file in found if file.is_file())
 
 

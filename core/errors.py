@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
+from core.redaction import redacted
+
 
 class ExitCode(IntEnum):
     """The stable exit codes of every verb."""
@@ -52,10 +54,11 @@ class BuilderError(Exception):
         code: str | None = None,
         data: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(message)
+        # Here, because an error is stored, logged and shown in many places, and made in this one.
+        self.message = redacted(message)
+        self.remedy = redacted(remedy)
+        super().__init__(self.message)
         self.data = data
-        self.message = message
-        self.remedy = remedy
         if code is not None:
             self.code = code
 

@@ -55,8 +55,17 @@ def make_private_root(root: DataRoot) -> None:
     make_private_folder(root.path)
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = 0o600, is_flushed: bool = True
+) -> None:
     """Replace `path` by a flushed temporary neighbour, so that no reader sees half of it.
+
+    Args:
+        path: What to replace; its folder is there.
+        content: All of it.
+        mode: The new file's rights.
+        is_flushed: Wait for the disk. Without it a power failure may leave an empty file: only
+            for what can be written again and is checked before it is used.
 
     Raises:
         StorageError: The disk is full, read-only or the folder is gone.
@@ -70,7 +79,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
             stream.write(content)
             stream.flush()
             os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
+            if is_flushed:
+                os.fsync(stream.fileno())
         os.replace(name, path)  # noqa: PTH105 - the name is a string from mkstemp
     except OSError as error:
         with contextlib.suppress(OSError):

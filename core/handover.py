@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import NotFoundError, StorageError
 from core.files import make_private_folder, read_regular
+from core.redaction import learn
 
 LARGEST_BYTES = 65_536
+FORGOTTEN_S = 300.0
+"""A pane reads its start file within a second; one that lies for so long is nobody's."""
 
 _NAME = re.compile(r"value-[0-9a-f]{32}")
 
@@ -32,6 +37,7 @@ class Handover:
         Raises:
             StorageError: The folder cannot be used.
         """
+        learn(value)
         make_private_folder(self._folder)
         name = f"value-{uuid.uuid4().hex}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -62,7 +68,9 @@ class Handover:
             raise NotFoundError(
                 "The value that was handed over is gone.", remedy="Give it again.", code="gone"
             )
-        return content.decode()
+        value = content.decode()
+        learn(value)
+        return value
 
     def withdraw(self, name: str) -> None:
         """Nobody shall take it any more; fine where somebody has."""
@@ -70,7 +78,14 @@ class Handover:
             (self._folder / name).unlink(missing_ok=True)
 
     def clear(self, wanted: Collection[str]) -> None:
-        """Remove what a front end left that was killed before it could ask for it."""
+        """Remove what a front end left that was killed before it could ask for it.
+
+        A pane's start file goes too where its pane never came to read it.
+        """
         for path in self._folder.glob("value-*"):
             if path.name not in wanted:
                 self.withdraw(path.name)
+        for path in self._folder.glob("pane-*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.lstat().st_mtime > FORGOTTEN_S:
+                    path.unlink()

@@ -86,6 +86,11 @@ class SessionPaths:
         """What the worker answers to the pane's requests; the pane can only read it."""
         return self.state / "answers"
 
+    @property
+    def approvals(self) -> Path:
+        """The operator's answers to what Claude asked; the pane can only read it."""
+        return self.state / "approvals"
+
     def folders(self) -> tuple[Path, ...]:
         """Every folder a new session has, parents first."""
         return (
@@ -103,6 +108,7 @@ class SessionPaths:
             self.hooks,
             self.requests,
             self.answers,
+            self.approvals,
         )
 
     def run_log(self, run: int) -> Path:

@@ -21,6 +21,7 @@ from core.ports.agent import AgentPane
 from core.ports.host import Host
 from core.store.store import Store
 from core.store.views import Views
+from tmux_bridge.approval_requests import ApprovalRequests
 from tmux_bridge.check_answers import (
     check_answer,
     nothing_deployed,
@@ -37,6 +38,9 @@ GRACE_S = 3.0
 SLOW = frozenset({RequestKind.DESTROY})
 """A cloud may take half an hour for these; a look at another site does not wait behind them."""
 
+LOOKS = frozenset({RequestKind.CHECK, RequestKind.SCREENSHOT, RequestKind.TEST})
+"""Panes ask for these too, and a test takes minutes: an operator's act does not wait for them."""
+
 Answer = Mapping[str, Json]
 logger = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class HandlerParts:
     store: Store
     views: Views
     agent: AgentPane
+    approvals: ApprovalRequests
     checks: BrowserChecks
     hosts: Callable[[Session], Host]
     handover: Handover
@@ -60,6 +65,7 @@ class RequestHandlers:
         self._parts = parts
         self._quick = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="slow-request")
+        self._looks = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
         self._in_work: set[Future[None]] = set()
         host = HostRequests(parts.store, parts.views, parts.hosts, parts.handover)
         self._handlers: dict[RequestKind, Callable[[Request, Session], Answer]] = {
@@ -67,6 +73,7 @@ class RequestHandlers:
             RequestKind.INTERRUPT: self._interrupt,
             RequestKind.STOP: self._stop,
             RequestKind.ANSWER: self._answer,
+            RequestKind.DECIDE: self._decide,
             RequestKind.CHECK: self._check,
             RequestKind.SCREENSHOT: self._screenshot,
             RequestKind.TEST: self._test,
@@ -83,8 +90,7 @@ class RequestHandlers:
         """Start whatever is queued."""
         for request in self._parts.store.requests.queued():
             if self._parts.store.requests.take(request.request_id):
-                pool = self._slow if request.kind in SLOW else self._quick
-                work = pool.submit(self._handle, request)
+                work = self._pool(request.kind).submit(self._handle, request)
                 self._in_work.add(work)
                 work.add_done_callback(self._in_work.discard)
 
@@ -99,10 +105,15 @@ class RequestHandlers:
 
     def close(self) -> bool:
         """Take nothing new; whether everything ended, which a cloud's slow deletion does not."""
-        for pool in (self._quick, self._slow):
+        for pool in (self._quick, self._slow, self._looks):
             pool.shutdown(wait=False, cancel_futures=True)
         left = tuple(self._in_work)
         return not wait(left, timeout=GRACE_S).not_done
+
+    def _pool(self, kind: RequestKind) -> ThreadPoolExecutor:
+        if kind in LOOKS:
+            return self._looks
+        return self._slow if kind in SLOW else self._quick
 
     def perform(self, request: Request) -> Answer:
         """Do it now, on this thread.
@@ -150,6 +161,9 @@ class RequestHandlers:
     def _answer(self, request: Request, _session: Session) -> Answer:
         self._parts.agent.answer(request.key, int(cast("int", request.payload["digit"])))
         return {}
+
+    def _decide(self, request: Request, session: Session) -> Answer:
+        return self._parts.approvals.decide(request, session)
 
     def _check(self, request: Request, session: Session) -> Answer:
         usual = HealthOptions()

@@ -16,14 +16,17 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from core.clock import SystemClock
 from core.config import Settings, load_settings
-from core.errors import BuilderError, ExitCode
+from core.errors import BuilderError, ExitCode, LoginNeededError
 from core.files import make_private_root
+from core.login import read_login
 from core.paths import DataRoot, RuntimePaths, data_root, runtime_paths
+from core.process_log import log_to_file, log_to_terminal
+from core.redaction import learn, url_secrets
+from core.settings_watch import SettingsWatch, watch_settings
 from core.store.store import open_store
 from tmux_bridge.launcher import FileLock, prepare_runtime
 from tmux_bridge.worker_parts import WorkerParts, build_parts
@@ -50,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not lock.acquire():
             return int(ExitCode.CONFLICT) if options.foreground else int(ExitCode.OK)
         _configure_logging(runtime, foreground=options.foreground)
-        return Worker(root, runtime, _settings(options, root)).run()
+        settings_now = _settings(options, root)
+        _learn_secrets(settings_now())
+        return Worker(root, runtime, settings_now).run()
     except BuilderError as error:
         sys.stderr.write(f"{error.message}\nfix: {error.remedy}\n")
         return int(error.exit_code)
@@ -59,17 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Worker:
     """The main thread: signals, wake-ups, and a look at the store when it changed."""
 
-    def __init__(self, root: DataRoot, runtime: RuntimePaths, settings: Settings) -> None:
+    def __init__(self, root: DataRoot, runtime: RuntimePaths, settings_now: SettingsWatch) -> None:
         self._root = root
         self._runtime = runtime
-        self._settings = settings
+        self._settings_now = settings_now
         self._stop_signal = 0
 
     def run(self) -> int:
         """Build the parts, serve until told to stop, and leave everything resumable."""
         wake = _signal_pipe()
         store = open_store(self._root, SystemClock())
-        parts = build_parts(store, self._root, self._runtime, self._settings)
+        parts = build_parts(store, self._root, self._runtime, self._settings_now)
         parts.start()
         # Only now: whoever is answered may queue work, and knocks before the first look are moot.
         door = _open_door(self._runtime.worker_socket)
@@ -96,7 +101,7 @@ class Worker:
         while not self._stop_signal:
             woken = self._wait(door, wake, BUSY_TICK_S if parts.is_busy() else TICK_S)
             newest = parts.store.database.data_version()
-            if woken or newest != version or parts.is_busy():
+            if woken or newest != version or parts.is_busy() or parts.ceilings_changed():
                 version = newest
                 parts.tick()
             parts.listen_to_panes()
@@ -130,12 +135,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _settings(options: argparse.Namespace, root: DataRoot) -> Settings:
-    """As the front end that started this worker reads them; a customer's folder has no say."""
-    return load_settings(
-        environ=os.environ, cwd=options.settings_folder, config_file=options.config,
-        untrusted=root.path,
-    )  # fmt: skip
+def _settings(options: argparse.Namespace, root: DataRoot) -> SettingsWatch:
+    """As the front end that started this worker reads them; a customer's folder has no say.
+
+    Most are taken once, at the start; the ceilings follow their file.
+    """
+    cwd, file = options.settings_folder, options.config
+    settings = load_settings(environ=os.environ, cwd=cwd, config_file=file, untrusted=root.path)
+    return watch_settings(settings, os.environ, cwd, config_file=file, untrusted=root.path)
+
+
+def _learn_secrets(settings: Settings) -> None:
+    """What this process knows besides its environment; a token that is refused is none."""
+    learn(*url_secrets(settings.store_url or ""))
+    with suppress(LoginNeededError):
+        read_login(os.environ)
 
 
 def _signal_pipe() -> socket.socket:
@@ -165,25 +179,10 @@ def _open_door(path: Path) -> socket.socket:
 
 
 def _configure_logging(runtime: RuntimePaths, *, foreground: bool) -> None:
-    handler: logging.Handler
     if foreground:
-        handler = logging.StreamHandler(sys.stderr)
+        log_to_terminal()
     else:
-        os.close(os.open(runtime.worker_log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-        handler = RotatingFileHandler(runtime.worker_log, maxBytes=LOG_BYTES, backupCount=2)
-    handler.setFormatter(FactsFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-class FactsFormatter(logging.Formatter):
-    """Appends the facts given in `extra` to the constant message."""
-
-    KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = {k: v for k, v in vars(record).items() if k not in self.KNOWN}
-        line = super().format(record)
-        return line if not facts else f"{line} {facts}"
+        log_to_file(runtime.worker_log, largest_bytes=LOG_BYTES, kept=2)
 
 
 if __name__ == "__main__":

@@ -8,23 +8,26 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from core.accounts.injections import SessionInjector
 from core.accounts.repair import AccountRepair
 from core.accounts.sessions import SessionCreator
 from core.accounts.users import UserManager
 from core.checks.browser import Browser
-from core.clock import Clock, SystemClock
+from core.clock import SystemClock
 from core.config import Settings
 from core.errors import BuilderError
 from core.handover import Handover
 from core.hosts.environment import HostEnvironment
 from core.hosts.registry import find_host
 from core.injection.brief import first_prompt
-from core.models.session import Session
+from core.injection.layers import Library, operator_library
+from core.models.session import Session, SessionKey
 from core.models.user import HostProvider
-from core.paths import DataRoot, RuntimePaths, library_folder
+from core.paths import DataRoot, RuntimePaths
 from core.pipeline.admission import Admitter
 from core.pipeline.engine import DurableEngine
 from core.pipeline.ports import StepPorts
@@ -33,6 +36,7 @@ from core.pipeline.runner import StepRunner
 from core.ports.host import Host
 from core.services.context import Environment
 from core.services.services import Services
+from core.settings_watch import SettingsWatch
 from core.store.store import Store
 from core.store.views import Views
 from tmux_bridge.agents.pane import TmuxAgentPane
@@ -42,6 +46,9 @@ from tmux_bridge.agents.starter import StartContext, Starter
 from tmux_bridge.agents.supervisor import Supervisor
 from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.agents.watching import Watcher
+from tmux_bridge.approval_requests import ApprovalRequests
+from tmux_bridge.approvals import ApprovalDesk
+from tmux_bridge.ceiling_watch import CeilingWatch
 from tmux_bridge.claude.cli import find_program
 from tmux_bridge.claude.readers import TranscriptReaders
 from tmux_bridge.claude.seed import prepare_repository
@@ -63,7 +70,7 @@ class WorkerParts:
     def __init__(
         self, *, store: Store, views: Views, supervisor: Supervisor, browser: Browser,
         engine: DurableEngine, admitter: Admitter, requests: RequestHandlers,
-        hosts: Hosts, simulation: Simulation, panes: PaneRequests,
+        hosts: Hosts, simulation: Simulation, panes: PaneRequests, ceilings: CeilingWatch,
     ) -> None:  # fmt: skip
         self.store = store
         self._views = views
@@ -75,6 +82,7 @@ class WorkerParts:
         self._hosts = hosts
         self._simulation = simulation
         self._panes = panes
+        self._ceilings = ceilings
         self._running = 0
         self._idle_since = time.monotonic()
 
@@ -92,6 +100,11 @@ class WorkerParts:
         self._supervisor.nudge()
         self._requests.tick()
         self._running = self._admitter.tick()
+        self._ceilings.tell()
+
+    def ceilings_changed(self) -> bool:
+        """A new day, or other settings: what was held may go on, though nobody committed."""
+        return self._ceilings.has_changed()
 
     def listen_to_panes(self) -> None:
         """A pane asks by a file, which changes nothing in the store: look at every turn."""
@@ -164,11 +177,14 @@ class Hosts:
 
 
 def build_parts(
-    store: Store, root: DataRoot, runtime: RuntimePaths, settings: Settings
+    store: Store, root: DataRoot, runtime: RuntimePaths, settings_now: SettingsWatch
 ) -> WorkerParts:
     """Build everything; nothing is started yet."""
-    clock = SystemClock()
+    clock, settings = SystemClock(), settings_now()
+    services = _own_services(store, root, runtime, settings_now)
+    ceilings = services.environment.ceilings
     views = Views(store)
+    library = operator_library(settings, root, os.environ)
     isolation = settings.isolation_required
     browser = Browser()
     checks = BrowserChecks(browser=browser, clock=clock, isolation=isolation)
@@ -179,13 +195,17 @@ def build_parts(
         )
     )  # fmt: skip
     simulation = Simulation(store, runtime)
-    supervisor, agent = _build_agents(store, runtime, settings, simulation)
+    desk = ApprovalDesk(store, clock, settings.approvals_timeout_s)
+    injector = SessionInjector(store, root, library)
+    supervisor, agent = _build_agents(
+        store, runtime, settings, simulation, desk, injector.fit_mode, ceilings.paused
+    )
     runner = StepRunner(
         store=store, root=root, steps=load_steps(), worker=f"{socket.gethostname()}:{os.getpid()}",
         ports=StepPorts(
-            accounts=_build_accounts(store, views, root, clock), agent=agent, hosts=hosts.of,
-            releases=RepositoryReleases(root), checks=checks, briefs=_brief, views=views,
-            clock=clock,
+            accounts=_build_accounts(store, views, root, library), agent=agent, hosts=hosts.of,
+            releases=RepositoryReleases(root), checks=checks, briefs=_briefs(library), views=views,
+            clock=clock, paused=ceilings.paused,
         ),
     )  # fmt: skip
     engine = DurableEngine(
@@ -194,22 +214,28 @@ def build_parts(
     )  # fmt: skip
     return WorkerParts(
         store=store, views=views, supervisor=supervisor, browser=browser, engine=engine,
-        admitter=Admitter(store=store, engine=engine, runner=runner, limit=settings.runs),
+        admitter=Admitter(
+            store=store, engine=engine, runner=runner, limit=settings.runs, paused=ceilings.paused
+        ),
         requests=RequestHandlers(
             HandlerParts(
                 store=store, views=views, agent=agent, checks=checks, hosts=hosts.of,
                 handover=Handover(runtime.secrets),
+                approvals=ApprovalRequests(store, desk, clock),
             )
         ),
         hosts=hosts,
         simulation=simulation,
-        panes=PaneRequests(store, _own_services(store, root, runtime, settings)),
+        panes=PaneRequests(store, services, clock),
+        ceilings=CeilingWatch(store, settings_now, ceilings, services.costs, clock),
     )  # fmt: skip
 
 
 def _build_agents(
-    store: Store, runtime: RuntimePaths, settings: Settings, simulation: Simulation
-) -> tuple[Supervisor, TmuxAgentPane]:
+    store: Store, runtime: RuntimePaths, settings: Settings, simulation: Simulation,
+    desk: ApprovalDesk, fit_mode: Callable[[Session], object],
+    paused: Callable[[SessionKey], str | None],
+) -> tuple[Supervisor, TmuxAgentPane]:  # fmt: skip
     clock = SystemClock()
     terminal = Terminal(runtime, lambda: supervisor.panes_changed())  # noqa: PLW0108 - made below
     sender = PromptSender(store, terminal, clock)
@@ -221,35 +247,40 @@ def _build_agents(
         context = StartContext(
             store=store, panes=terminal, clock=clock, program=program,
             secrets=runtime.secrets, environ=environ, isolation=isolation,
-            model_url=simulation.url_for,
+            model_url=simulation.url_for, fit_mode=fit_mode,
+            network_limited=settings.network_limited,
         )  # fmt: skip
         return Starter(context)
 
     supervisor = Supervisor(
         store=store, terminal=terminal, starter=build_starter, sender=sender,
-        watcher=Watcher(store, terminal, sender, clock, isolation=isolation), clock=clock,
+        watcher=Watcher(store, terminal, sender, clock, isolation=isolation, desk=desk),
+        clock=clock, paused=paused,
     )  # fmt: skip
     return supervisor, TmuxAgentPane(supervisor, terminal, store, clock)
 
 
-def _build_accounts(store: Store, views: Views, root: DataRoot, clock: Clock) -> AccountRepair:
+def _build_accounts(store: Store, views: Views, root: DataRoot, library: Library) -> AccountRepair:
+    clock = SystemClock()
     users = UserManager(store, views, clock)
-    sessions = SessionCreator(store, views, root, library_folder(), clock, prepare_repository)
+    sessions = SessionCreator(store, views, root, library, clock, prepare_repository)
     return AccountRepair(users, sessions)
 
 
-def _brief(session: Session) -> str:
-    return first_prompt(library_folder(), session.site_type, session.brief)
+def _briefs(library: Library) -> Callable[[Session], str]:
+    return lambda session: first_prompt(library, session.site_type, session.brief)
 
 
 def _own_services(
-    store: Store, root: DataRoot, runtime: RuntimePaths, settings: Settings
+    store: Store, root: DataRoot, runtime: RuntimePaths, settings_now: SettingsWatch
 ) -> Services:
     """What the front ends use, for the verbs that panes ask for."""
+    settings = settings_now()
     environment = Environment(
         store=store, root=root, runtime=runtime, settings=settings, worker=_ThisWorker(runtime),
-        clock=SystemClock(), library=library_folder(), chat_reader=TranscriptReaders(root),
-        environ=dict(os.environ), prepare_repository=prepare_repository,
+        clock=SystemClock(), library=operator_library(settings, root, os.environ),
+        chat_reader=TranscriptReaders(root), environ=dict(os.environ),
+        prepare_repository=prepare_repository, settings_now=settings_now,
     )  # fmt: skip
     return Services(environment)
 

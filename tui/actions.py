@@ -25,12 +25,14 @@ class Scope(StrEnum):
     CHAT = "chat"
     MESSAGE = "message"
     QUESTION = "Claude's question"
+    APPROVAL = "permission card"
     PANE = "pane"
     SESSION = "session"
     MAIN = "main"
     APP = "everywhere"
     LOG = "log"
     DOCTOR = "doctor"
+    COSTS = "costs"
     WELCOME = "welcome"
     FORM = "form"
     CHOICE = "choice"
@@ -168,6 +170,21 @@ def _lists() -> tuple[Action, ...]:
     )  # fmt: skip
 
 
+def _approvals() -> tuple[Action, ...]:
+    scope = Scope.APPROVAL
+    return (
+        Action(id="allow_once", scope=scope, keys="1", label="allow once",
+               help="Let Claude do this, once", footer=1, in_palette=False),
+        Action(id="allow_session", scope=scope, keys="2", label="allow for session",
+               help="Let it, and do not ask again for exactly this in this session", footer=2,
+               reason=situation.needs_rule, in_palette=False),
+        Action(id="deny", scope=scope, keys="3", label="deny", help="Do not let Claude do this",
+               footer=3, in_palette=False),
+        Action(id="deny_with", scope=scope, keys="4", label="deny, saying why",
+               help="Deny it and tell Claude what to do instead", footer=4, in_palette=False),
+    )  # fmt: skip
+
+
 def _sessions() -> tuple[Action, ...]:
     scope = Scope.SESSION
     return (
@@ -241,6 +258,9 @@ def _main() -> tuple[Action, ...]:
                help="Read everything again"),
         Action(id="doctor", scope=scope, keys="", label="doctor",
                help="What this computer has and lacks", show=":doctor", aliases="health setup"),
+        Action(id="costs", scope=scope, keys="", label="cost overview",
+               help="What Claude and the clouds cost, and how near the ceilings are",
+               show=":cost", aliases="see money price spend limits ceiling"),
         Action(id="demo", scope=scope, keys="", label="demo",
                help="Build a site with a scripted model, no account needed", show=":demo",
                reason=situation.needs_demo, aliases="try"),
@@ -273,6 +293,10 @@ def _screens() -> tuple[Action, ...]:
                help="Run all checks again", footer=2, in_palette=False),
         Action(id="copy_fix", scope=Scope.DOCTOR, keys="y", label="copy fix",
                help="Copy the remedy of the line", footer=3, in_palette=False),
+        Action(id="close_costs", scope=Scope.COSTS, keys="escape,q", label="back",
+               help="Back to the sessions", footer=1, in_palette=False),
+        Action(id="read_costs", scope=Scope.COSTS, keys="r", label="read again",
+               help="Read the figures again", footer=2, in_palette=False),
         Action(id="start_demo", scope=Scope.WELCOME, keys="t", label="try the demo",
                help="A scripted model builds, deploys and tests a page", footer=1,
                reason=situation.needs_demo, in_palette=False),
@@ -329,6 +353,7 @@ def _dialogs() -> tuple[Action, ...]:
 ACTIONS: tuple[Action, ...] = (
     *_moving(),
     *_lists(),
+    *_approvals(),
     *_sessions(),
     *_main(),
     *_screens(),

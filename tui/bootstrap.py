@@ -22,6 +22,7 @@ VENV = CHECKOUT / ".venv"
 TOOLS = CHECKOUT / ".tools"
 CLAUDE_PACKAGE = "@anthropic-ai/claude-code@2.1.330"
 AZURITE_PACKAGE = "azurite@3.35.0"
+AWS_CLI_PACKAGE = "awscli==1.46.3"
 AZURITE = TOOLS / "node_modules" / "azurite" / "package.json"
 PINNED_CLAUDE = TOOLS / "node_modules" / ".bin" / "claude"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -61,6 +62,8 @@ def prepare(purpose: str) -> None:
     if purpose == "test":
         prepare_azurite()
     prepare_environment(with_development=purpose != "run")
+    if purpose == "test":
+        prepare_aws_cli()
     if purpose != "check":
         prepare_chromium(required=purpose == "test")
 
@@ -119,6 +122,19 @@ def prepare_azurite() -> None:
     TOOLS.mkdir(exist_ok=True)
     say(f"installing the storage emulator ({AZURITE_PACKAGE}) into {TOOLS.name}/")
     run(["npm", "install", "--no-fund", "--no-audit", "--prefix", str(TOOLS), AZURITE_PACKAGE])
+
+
+def prepare_aws_cli() -> None:
+    """The AWS CLI, in an environment of its own: tests run the commands that documents name."""
+    folder = TOOLS / "peers" / "aws"
+    stamp = folder / f"installed-{AWS_CLI_PACKAGE}"
+    if stamp.exists():
+        return
+    say(f"installing {AWS_CLI_PACKAGE} into {TOOLS.name}/")
+    venv.create(folder, with_pip=True, clear=folder.exists())
+    pip = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check"]
+    run([*pip, AWS_CLI_PACKAGE])
+    stamp.touch()
 
 
 def prepare_environment(*, with_development: bool) -> None:

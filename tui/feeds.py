@@ -16,6 +16,7 @@ from textual.message import Message
 
 from core.errors import BuilderError
 from core.models.session import SessionKey
+from tui.ceiling_notices import CeilingNotices
 from tui.messages import ActFailed, DetailLoaded, PaneCaptured, RowsChanged, RowsLoaded
 from tui.ports import PaneView
 
@@ -51,6 +52,7 @@ class StoreFeed:
         self._stopped = threading.Event()
         self._users_at = 0.0
         self._users_due = False
+        self._ceilings = CeilingNotices(services, post)
 
     def reload(self) -> None:
         """Read everything anew, soon."""
@@ -83,10 +85,12 @@ class StoreFeed:
                 change = self._read_changed(change)
             elif self._users_due:
                 self._post_changed([])
+            self._ceilings.look()
 
     def _load(self) -> int:
         rows = self._services.sessions.rows()
         self._post(RowsLoaded(self._read_users(), rows))
+        self._ceilings.look()
         return max((row.session.change for row in rows), default=0)
 
     def _read_changed(self, change: int) -> int:
@@ -119,7 +123,8 @@ class DetailFeed:
         from tui.session_detail import SessionDetail, make_run, weave  # noqa: PLC0415  # msgspec
 
         chat = self._services.chat
-        execution = self._services.sessions.row(key).execution
+        row = self._services.sessions.row(key)
+        execution = row.execution
         run = None
         if execution is not None:
             steps = self._services.deploys.steps(execution.execution_id)
@@ -128,6 +133,9 @@ class DetailFeed:
             key=key,
             chat=weave(chat.items(key), chat.prompts(key)),
             run=run,
+            approvals=tuple(self._services.approvals.open(key)),
+            change=row.session.change,
+            cost=row.cost,
             loaded_at=time.monotonic(),
         )
         self._post(DetailLoaded(detail))

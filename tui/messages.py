@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from core.models.approval import Approval, Decision
     from core.models.execution import LogEntry
     from core.models.overview import SessionRow, UserRow
     from core.models.session import SessionKey
@@ -118,6 +119,29 @@ class DigitChosen(Message):
 
 
 @dataclass
+class DecisionChosen(Message):
+    """The operator answered a permission; `message` is what Claude is told with a deny."""
+
+    approval: Approval
+    decision: Decision
+    message: str | None = None
+
+
+@dataclass
+class DecisionRefused(Message):
+    """An answer was not taken, so that it may be given again."""
+
+    approval: Approval
+
+
+@dataclass
+class SentenceWanted(Message):
+    """The operator wants to deny with a sentence."""
+
+    approval: Approval
+
+
+@dataclass
 class SectionMoved(Message):
     """Tab in a form-like place: the next or the previous field."""
 
@@ -138,6 +162,14 @@ class ActFailed(Message):
 
     message: str
     remedy: str
+
+
+@dataclass
+class CeilingTold(Message):
+    """A ceiling over a day's spending is near or reached."""
+
+    text: str
+    is_reached: bool
 
 
 @dataclass

@@ -49,3 +49,10 @@ def time_of_day(instant: datetime | None, *, seconds: bool = False) -> str:
 def short_session(session_id: str) -> str:
     """`sess_20260112_142233` as `0112_142233`."""
     return session_id.removeprefix("sess_")[4:]
+
+
+def dollars(amount: float | None) -> str:
+    """`$1.02`, `<$0.01`; `unknown` for None, which is not the same as nothing."""
+    if amount is None:
+        return "unknown"
+    return "<$0.01" if 0 < amount < 0.005 else f"${amount:,.2f}"

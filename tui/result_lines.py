@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.style import Style
 
+from core.models.cost import SessionCost, Spending
 from core.models.session import Session
 from tui.plain import Part, clean_line, fit, spread
 from tui.prose import plain_lines
-from tui.quantities import size
+from tui.quantities import dollars, size
 from tui.states import Glyphs
 from tui.theme import Ink
 
@@ -21,13 +22,15 @@ _LABEL_CELLS = 7
 
 
 def result_lines(
-    session: Session | None, result: RunResult | None, width: int, glyphs: Glyphs
-) -> list[Line]:
-    """Nothing while there is neither an address nor a result."""
+    session: Session | None, result: RunResult | None, width: int, glyphs: Glyphs,
+    cost: SessionCost | None = None,
+) -> list[Line]:  # fmt: skip
+    """Nothing while there is neither an address nor a result, and nothing was spent."""
     if session is None:
         return []
     url = session.url or (result and (result.url or result.deployed_url))
     facts = _facts(result) if result is not None else []
+    facts += _cost_facts(cost) if cost is not None else []
     if not url and not facts:
         return []
     lines: list[Line] = [[], _title("Result", session.deploy_count, width, glyphs)]
@@ -85,6 +88,18 @@ def _facts(result: RunResult) -> list[tuple[str, str, Style]]:
     if result.files is not None and result.files.total is not None:
         changed = result.files.changed or 0
         facts.append(("files", f"{result.files.total}, {changed} changed", Ink.TEXT))
+    return facts
+
+
+def _cost_facts(cost: SessionCost) -> list[tuple[str, str, Style]]:
+    """Estimates; a session that used nothing has none."""
+    facts: list[tuple[str, str, Style]] = []
+    if cost.total != Spending():
+        more = "" if cost.total.is_complete else "+"
+        spent = f"{dollars(cost.today.usd)} today {dollars(cost.total.usd)}{more} all"
+        facts.append(("cost", spent, Ink.TEXT))
+    if cost.cloud_usd_day != 0.0:
+        facts.append(("cloud", f"{dollars(cost.cloud_usd_day)} a day (est.)", Ink.TEXT))
     return facts
 
 

@@ -10,10 +10,18 @@ from textual.message import Message
 from textual.widget import Widget
 
 from core.errors import BuilderError
-from tui.messages import ActFailed, ActFinished, SessionMade, WishQueued, WishRefused
+from tui.messages import (
+    ActFailed,
+    ActFinished,
+    DecisionRefused,
+    SessionMade,
+    WishQueued,
+    WishRefused,
+)
 from tui.quantities import short_session, size
 
 if TYPE_CHECKING:
+    from core.models.approval import Approval, Decision
     from core.models.session import SessionKey
     from core.services.services import Services
 
@@ -24,6 +32,11 @@ SCREENSHOT_TIMEOUT_S = 120.0
 TEST_TIMEOUT_S = 600.0
 PANE_TIMEOUT_S = 20.0
 DESTROY_TIMEOUT_S = 1800.0
+DECIDED = {
+    "allow": "allowed once: {}",
+    "allow_session": "allowed for this session: {}",
+    "deny": "denied: {}",
+}
 
 
 class SessionActs:
@@ -86,6 +99,19 @@ class SessionActs:
             return ActFinished(f"answered {digit}", key)
 
         self.run(f"answer {key}", act)
+
+    def decide(self, approval: Approval, decision: Decision, message: str | None) -> None:
+        """Answer a permission through the worker; the pane gets no key."""
+        key = approval.key
+
+        def act() -> Message:
+            self.services.approvals.decide(
+                key, decision, approval_id=approval.approval_id, message=message,
+                timeout_s=PANE_TIMEOUT_S,
+            )  # fmt: skip
+            return ActFinished(DECIDED[str(decision)].format(approval.subject), key)
+
+        self.run(f"answer {key}", act, failed=DecisionRefused(approval))
 
     def interrupt(self, key: SessionKey) -> None:
         def act() -> Message:

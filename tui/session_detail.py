@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
+from core.models.approval import Approval
+from core.models.cost import SessionCost
 from core.models.execution import Execution, StepRecord
 from core.models.prompt import Prompt
 from core.models.session import SessionKey
@@ -93,6 +95,11 @@ class SessionDetail:
     key: SessionKey
     chat: tuple[ChatEntry, ...]
     run: Run | None
+    approvals: tuple[Approval, ...] = ()
+    """What Claude asks permission for, oldest first."""
+    change: int = 0
+    """The session's change counter when this was read: a row with a greater one is newer."""
+    cost: SessionCost = field(default_factory=SessionCost)
     loaded_at: float = 0.0
     """Monotonic seconds: the running step's timer counts on from here."""
 

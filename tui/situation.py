@@ -22,6 +22,8 @@ class Situation:
     has_demo: bool = False
     waiting: int = 0
     """Sessions that need the operator."""
+    has_rule: bool = False
+    """What Claude asks can be allowed for the session: a rule would cover exactly it."""
 
 
 def needs_session(now: Situation) -> str | None:
@@ -108,6 +110,10 @@ def needs_attach(now: Situation) -> str | None:
 
 def needs_waiting(now: Situation) -> str | None:
     return None if now.waiting else "no session needs you"
+
+
+def needs_rule(now: Situation) -> str | None:
+    return None if now.has_rule else "this call can only be allowed once"
 
 
 def needs_demo(now: Situation) -> str | None:

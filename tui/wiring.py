@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 from core.clock import SystemClock
 from core.config import load_settings
 from core.files import make_private_root
+from core.injection.layers import operator_library
 from core.models.states import ModelSpeed
-from core.paths import DataRoot, data_root, library_folder, runtime_paths
+from core.paths import DataRoot, data_root, runtime_paths
 from core.services.checkup import CheckState, Finding, Probe
 from core.services.context import Environment
 from core.services.services import Services
+from core.settings_watch import watch_settings
 from core.store.store import open_store
 from tmux_bridge.launcher import WorkerLauncher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.injection.commands import CommandLine
     from core.models.transcript import ChatItem
     from tui.demo import DemoResult
 
@@ -48,12 +51,16 @@ def build_services(
             root=root,
             runtime=runtime,
             settings=settings,
+            settings_now=watch_settings(
+                settings, environ, Path.cwd(), config_file=config_file, untrusted=root.path
+            ),
             worker=WorkerLauncher(root, runtime, config_file),
             clock=clock,
-            library=library_folder(),
+            library=operator_library(settings, root, environ),
             chat_reader=_LazyChats(root),
             environ=environ,
             prepare_repository=_prepare_repository,
+            command_line=_command_line,
             probes=_probes(root, environ),
         )
     )
@@ -89,6 +96,12 @@ def _prepare_repository(folder: Path) -> None:
     from tmux_bridge.claude.seed import prepare_repository  # noqa: PLC0415
 
     prepare_repository(folder)
+
+
+def _command_line() -> CommandLine:
+    from tui.cli.shapes import command_line  # noqa: PLC0415 - loads every verb
+
+    return command_line()
 
 
 def _probes(root: DataRoot, environ: Mapping[str, str]) -> dict[str, Probe]:

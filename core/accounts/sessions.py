@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.accounts.injections import SessionInjector
 from core.accounts.source_copy import copy_source
 from core.clock import Clock
 from core.errors import BuilderError, NotFoundError, StorageError
 from core.files import make_private_folder
-from core.injection.inject import Injected, inject
-from core.injection.templates import SessionFacts
+from core.injection.inject import Injected
+from core.injection.layers import LibrarySource
 from core.models.session import Session, SessionKey
-from core.models.states import ModelSpeed
+from core.models.states import ModelSpeed, SessionMode
 from core.models.user import HostProvider, SiteType, User
-from core.paths import PROGRAM, DataRoot, SessionPaths
+from core.paths import DataRoot, SessionPaths
 from core.store.store import Store
 from core.store.views import Views
 
@@ -39,6 +40,7 @@ class SessionWish:
     host_provider: HostProvider
     site_type: SiteType
     brief: str | None = None
+    mode: SessionMode = SessionMode.UNATTENDED
     simulated: bool = False
     model_speed: ModelSpeed = ModelSpeed.NORMAL
     model_url: str | None = None
@@ -59,14 +61,14 @@ class SessionCreator:
         store: Store,
         views: Views,
         root: DataRoot,
-        library: Path,
+        library: LibrarySource,
         clock: Clock,
         prepare_repository: Callable[[Path], None],
     ) -> None:
         self._store = store
         self._views = views
         self._root = root
-        self._library = library
+        self._injector = SessionInjector(store, root, library)
         self._clock = clock
         self._prepare_repository = prepare_repository
 
@@ -81,7 +83,10 @@ class SessionCreator:
             session = self._claim(user, wish)
             paths = self._paths(session.key)
             try:
-                injected = self._fill(session, paths)
+                self._make_folders(paths)
+                injected = self._injector.write(session)
+                self._prepare_repository(paths.root)
+                session = replace(session, injection_sha256=injected.lock_sha256)
                 if wish.copy_from is not None:
                     copy_source(self._existing(wish.copy_from), paths.source)
                 if self._store.sessions.add(session):
@@ -113,7 +118,9 @@ class SessionCreator:
             raise _unknown(key)
         paths = self._paths(key)
         make_private_folder(paths.root)
-        injected = self._fill(session, paths)
+        self._make_folders(paths)
+        injected = self._injector.write_recorded(session)
+        self._prepare_repository(paths.root)
         self._views.session(key)
         return injected
 
@@ -131,6 +138,7 @@ class SessionCreator:
                     created_at=now,
                     updated_at=now,
                     brief=wish.brief,
+                    mode=wish.mode,
                     simulated=wish.simulated,
                     model_speed=wish.model_speed,
                     model_url=wish.model_url,
@@ -142,7 +150,7 @@ class SessionCreator:
             remedy="Wait a moment and create it again.",
         )
 
-    def _fill(self, session: Session, paths: SessionPaths) -> Injected:
+    def _make_folders(self, paths: SessionPaths) -> None:
         for folder in paths.folders():
             if folder.is_symlink():
                 raise StorageError(
@@ -152,9 +160,6 @@ class SessionCreator:
             make_private_folder(folder)
         make_private_folder(paths.claude_config.parent)
         make_private_folder(paths.claude_config)
-        injected = inject(self._library, paths, _facts(session))
-        self._prepare_repository(paths.root)
-        return injected
 
     def _existing(self, key: SessionKey) -> Path:
         if self._store.sessions.get(key) is None:
@@ -178,20 +183,6 @@ class SessionCreator:
 
     def _paths(self, key: SessionKey) -> SessionPaths:
         return self._root.session(key.user_id, key.session_id)
-
-
-def _facts(session: Session) -> SessionFacts:
-    from importlib import metadata  # noqa: PLC0415 - 20 ms that only a creation needs
-
-    return SessionFacts(
-        user_id=session.key.user_id,
-        session_id=session.key.session_id,
-        host_provider=session.host_provider,
-        site_type=session.site_type,
-        product_version=metadata.version(PROGRAM),
-        aws_profile=session.aws_profile,
-        azure_profile=session.azure_profile,
-    )
 
 
 def _session_id(instant: datetime) -> str:

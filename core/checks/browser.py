@@ -22,6 +22,7 @@ import msgspec
 from playwright.sync_api import Browser as PlaywrightBrowser
 from playwright.sync_api import CDPSession, Error, Playwright, sync_playwright
 
+from core.checks.browser_environment import browser_environment, contain_driver
 from core.checks.chromium import ARGUMENTS, Chromium, chromium_candidates, no_chromium
 from core.errors import BuilderError, CancelledError, MissingProgramError, TimedOutError
 
@@ -32,10 +33,6 @@ START_TIMEOUT_S = 40.0
 _LAUNCH_TIMEOUT_MS = 15_000
 _CLOSE_TIMEOUT_S = 5.0
 _POLL_S = 0.05
-_PASSED_ON = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "FONTCONFIG_PATH",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-)  # fmt: skip
 
 
 class BrowserError(BuilderError):
@@ -185,6 +182,7 @@ class _Lane:
 
     def _main(self) -> None:
         try:
+            contain_driver()
             driver = sync_playwright().start()
         except Exception as error:  # noqa: BLE001 - the edge of a worker thread: handed to the waiter
             self._ready.set_exception(_start_failure(str(error)))
@@ -215,7 +213,7 @@ class _Lane:
                     executable_path=candidate.executable,
                     args=list(ARGUMENTS),
                     chromium_sandbox=os.geteuid() != 0,
-                    env={name: self._environ[name] for name in _PASSED_ON if name in self._environ},
+                    env=browser_environment(self._environ),
                     timeout=_LAUNCH_TIMEOUT_MS,
                 )
             except Error as error:

@@ -20,12 +20,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
+from core.call_filter import filter_descriptor
 from core.checks.cases import Case, Outcome
 from core.checks.chromium import ARGUMENTS, Chromium
 from core.checks.own_test_files import CopiedTests, copy_own_tests
@@ -122,19 +123,21 @@ class OwnTestsRun:
         if not self.copied.test_files:
             return
         self._write_plugin()
-        command = self._command()
-        if self._options.contained:
-            command = sandboxed(self._sandbox(), command)
-        self._begin = time.monotonic()
-        self._process = subprocess.Popen(
-            command,
-            cwd=self._place / "tests",
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with filter_descriptor() as calls:
+            command = self._command()
+            if self._options.contained:
+                command = sandboxed(replace(self._sandbox(), calls=calls), command)
+            self._begin = time.monotonic()
+            self._process = subprocess.Popen(
+                command,
+                cwd=self._place / "tests",
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=() if calls is None else (calls,),
+            )
         stream = self._process.stdout
         self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._reader.start()

@@ -1,6 +1,6 @@
-"""A library folder as items. Reads and judges each agent and skill; copies nothing.
+"""A library as items. Reads and judges each agent and skill of each layer; copies nothing.
 
-Nothing outside the folder becomes an item: links are refused, names are lower-case words.
+Nothing outside a layer's folder becomes an item: links are refused, names are lower-case words.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from core.errors import NotFoundError
 from core.files import read_regular
 from core.injection.front_matter import FrontMatterFault, parse_front_matter
+from core.injection.layers import Layer, LayerFolder, LibrarySource, forbidden, layered, strays
 from core.injection.problems import Problem
 
 ITEM_LIMIT_BYTES = 8192
@@ -49,8 +49,10 @@ class Item:
 
     Attributes:
         path: As rules name it, such as `deployers/aws-s3-static`.
-        file: Relative to the library.
+        file: Relative to its layer.
         name: As Claude announces it; an agent's last part, a skill's path with dashes.
+        folder: The layer's real path, empty for a library that is one folder alone.
+        replaces: The shipped item's file in whose place it stands.
     """
 
     kind: ItemKind
@@ -60,6 +62,14 @@ class Item:
     description: str = ""
     content: bytes = b""
     problem: Problem | None = None
+    layer: Layer = Layer.SHIPPED
+    folder: str = ""
+    replaces: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The file as an editor finds it."""
+        return f"{self.folder}/{self.file}" if self.folder else self.file
 
     @property
     def sha256(self) -> str:
@@ -80,11 +90,13 @@ class Catalogue:
     Attributes:
         refused: What looks like an item and cannot be one: links, bad names, stray skill files.
         ignored: What is no item at all, such as hidden files.
+        forbidden: What makes the operator's layer unusable as a whole.
     """
 
     items: tuple[Item, ...]
     refused: tuple[Problem, ...]
     ignored: tuple[Problem, ...]
+    forbidden: tuple[Problem, ...] = ()
 
     def find(self, kind: ItemKind, path: str) -> Item | None:
         return next((i for i in self.items if i.kind is kind and i.path == path), None)
@@ -119,30 +131,57 @@ class _Found:
     is_ignored: bool = False
 
 
-def read_catalogue(library: Path) -> Catalogue:
-    """Read every agent and skill of a library.
+def read_catalogue(library: LibrarySource) -> Catalogue:
+    """Read every agent and skill of a library; an own item replaces the shipped one at its path.
 
     Raises:
         NotFoundError: There is no such folder.
+        UsageError: The operator's layer lies where a pane can write.
     """
-    if not library.is_dir():
-        raise NotFoundError(
-            f"There is no library at {library}.", remedy="Name the folder that holds agents/."
-        )
+    layers = layered(library).layers()
+    parts = [_read_layer(folder) for folder in layers]
+    items = _merge([part.items for part in parts])
+    return Catalogue(
+        items=tuple(_mark_duplicates(items)),
+        refused=tuple(problem for part in parts for problem in part.refused),
+        ignored=tuple(problem for part in parts for problem in part.ignored),
+        forbidden=tuple(problem for folder in layers for problem in forbidden(folder)),
+    )
+
+
+def _read_layer(folder: LayerFolder) -> Catalogue:
     items: list[Item] = []
     refused: list[Problem] = []
-    ignored: list[Problem] = []
+    ignored = list(strays(folder))
     for kind in ItemKind:
-        for found in _walk(library, kind, kind.folder):
+        for found in _walk(folder.path, kind, kind.folder):
             if found.item_path is not None:
-                items.append(_read_item(library, kind, found))
+                items.append(_of_layer(_read_item(folder.path, kind, found), folder))
             else:
-                problem = Problem(file=found.file, line=1, text=found.refusal or "")
+                text = found.refusal or ""
+                problem = Problem(file=found.file, line=1, text=text, folder=folder.shown)
                 (ignored if found.is_ignored else refused).append(problem)
-    items.sort(key=lambda item: (item.kind, item.path, item.file))
-    return Catalogue(
-        items=tuple(_mark_duplicates(items)), refused=tuple(refused), ignored=tuple(ignored)
-    )
+    return Catalogue(items=tuple(items), refused=tuple(refused), ignored=tuple(ignored))
+
+
+def _of_layer(item: Item, folder: LayerFolder) -> Item:
+    problem = None if item.problem is None else item.problem.within(folder.shown)
+    return replace(item, layer=folder.layer, folder=folder.shown, problem=problem)
+
+
+def _merge(layers: Iterable[tuple[Item, ...]]) -> list[Item]:
+    """The items of all layers by kind and path; a later layer's take the place of an earlier's."""
+    merged: dict[tuple[ItemKind, str], list[Item]] = {}
+    for items in layers:
+        groups: dict[tuple[ItemKind, str], list[Item]] = defaultdict(list)
+        for item in items:
+            groups[item.kind, item.path].append(item)
+        for place, group in groups.items():
+            under = merged.get(place)
+            file = None if under is None else under[0].file
+            merged[place] = [replace(item, replaces=file) for item in group]
+    flat = [item for group in merged.values() for item in group]
+    return sorted(flat, key=lambda item: (item.kind, item.path, item.file))
 
 
 def _walk(library: Path, kind: ItemKind, folder: str) -> Iterator[_Found]:
@@ -238,9 +277,10 @@ def _mark_duplicates(items: Iterable[Item]) -> Iterator[Item]:
     for item in all_items:
         by_name[item.name].append(item)
     for item in all_items:
-        others = [other.file for other in by_name[item.name] if other.file != item.file]
+        others = [other.place for other in by_name[item.name] if other.place != item.place]
         if others and item.problem is None:
             text = f"the name {item.name} is also that of {', '.join(others)}"
-            yield replace(item, problem=Problem(file=item.file, line=2, text=text))
+            problem = Problem(file=item.file, line=2, text=text, folder=item.folder)
+            yield replace(item, problem=problem)
         else:
             yield item

@@ -19,14 +19,16 @@ import msgspec
 from core.errors import StorageError
 from core.files import read_regular, write_atomically
 from core.injection.catalogue import ItemKind, read_catalogue
+from core.injection.layers import Layer, LibrarySource, layered
 from core.injection.lock import FILE_LIMIT_BYTES, InjectionLock, LockedFile, read_lock
+from core.injection.problems import LibraryError
 from core.injection.rules import Choice, choose, read_rules
 from core.injection.templates import (
-    SESSION_TEMPLATES,
     SessionFacts,
     Template,
     fill_in,
     read_template,
+    session_templates,
     values_for,
 )
 from core.paths import SessionPaths
@@ -36,17 +38,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
-    """One file to write: `path` below `.claude`, `source` below the library."""
+    """One file to write: `path` below `.claude`, `source` below its layer of the library."""
 
     path: str
     source: str
     content: bytes
     mode: int = 0o600
+    layer: Layer = Layer.SHIPPED
 
     @property
     def locked(self) -> LockedFile:
         digest = hashlib.sha256(self.content).hexdigest()
-        return LockedFile(path=self.path, source=self.source, sha256=digest)
+        return LockedFile(path=self.path, source=self.source, sha256=digest, layer=self.layer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +77,29 @@ class InjectionPlan:
         return sum(len(file.content) for file in self.files)
 
 
-def plan_injection(library: Path, facts: SessionFacts) -> InjectionPlan:
+def plan_injection(library: LibrarySource, facts: SessionFacts) -> InjectionPlan:
     """What `inject` would write; changes nothing.
 
     Raises:
-        LibraryError: A rule or a named item is missing or not valid.
+        LibraryError: A rule or a named item is missing or not valid, or the operator's layer
+            holds what it may not.
     """
-    choices = choose(
-        read_rules(library), read_catalogue(library), facts.host_provider, facts.site_type
-    )
-    rules = tuple(dict.fromkeys(choice.rule.name for choice in choices))
+    catalogue = read_catalogue(library)
+    if catalogue.forbidden:
+        raise LibraryError(catalogue.forbidden[0])
+    host_provider, site_type = facts.host_provider, facts.site_type
+    all_rules = read_rules(library)
+    choices = choose(all_rules, catalogue, host_provider, site_type)
+    rules = tuple(rule.name for rule in all_rules if rule.matches(host_provider, site_type))
     values = values_for(facts, ", ".join(rules))
     items = [
-        PlannedFile(path=c.item.target, source=c.item.file, content=c.item.content) for c in choices
+        PlannedFile(
+            path=c.item.target, source=c.item.file, content=c.item.content, layer=c.item.layer
+        )
+        for c in choices
     ]
-    pages = [_plan_page(library, template, values) for template in SESSION_TEMPLATES]
+    shipped = layered(library).shipped
+    pages = [_plan_page(shipped, template, values) for template in session_templates(facts.mode)]
     files = tuple(sorted((*items, *pages), key=lambda file: file.path))
     lock = InjectionLock(
         product_version=facts.product_version,
@@ -105,7 +116,7 @@ def plan_injection(library: Path, facts: SessionFacts) -> InjectionPlan:
     )
 
 
-def inject(library: Path, paths: SessionPaths, facts: SessionFacts) -> Injected:
+def inject(library: LibrarySource, paths: SessionPaths, facts: SessionFacts) -> Injected:
     """Give the session exactly what its rule names; items of a former injection go.
 
     Raises:
@@ -141,6 +152,21 @@ def inject(library: Path, paths: SessionPaths, facts: SessionFacts) -> Injected:
     )
 
 
+def remove_added(paths: SessionPaths, names: Iterable[str]) -> None:
+    """Remove files of `.claude` that no injection put there; follows no link.
+
+    Raises:
+        StorageError: One cannot be removed.
+    """
+    for name in names:
+        parents = [paths.claude / parent for parent in PurePosixPath(name).parents]
+        if ".." in PurePosixPath(name).parts or any(folder.is_symlink() for folder in parents):
+            continue
+        target = paths.claude / name
+        _unlink(target)
+        _prune(paths, target.parent)
+
+
 def _plan_page(library: Path, template: Template, values: Mapping[str, str]) -> PlannedFile:
     content = read_template(library, template)
     if template.is_filled_in:
@@ -172,15 +198,16 @@ def _joined(lock: InjectionLock, former: Iterable[LockedFile]) -> InjectionLock:
 
 def _write_lock(paths: SessionPaths, lock: InjectionLock) -> None:
     name = paths.injection_lock.name
-    _write(paths, PlannedFile(path=name, source="", content=lock.encode()))
+    _write(paths, PlannedFile(path=name, source="", content=lock.encode()), is_flushed=True)
 
 
-def _write(paths: SessionPaths, file: PlannedFile) -> None:
+def _write(paths: SessionPaths, file: PlannedFile, *, is_flushed: bool = False) -> None:
+    """Only the lock waits for the disk: it proves the others, which the library can give again."""
     target = paths.claude / file.path
     for parent in reversed(PurePosixPath(file.path).parents[:-1]):
         _require_folder(paths.claude / parent)
     if not _is_written(paths, file, target):
-        write_atomically(target, file.content, mode=file.mode)
+        write_atomically(target, file.content, mode=file.mode, is_flushed=is_flushed)
 
 
 def _is_written(paths: SessionPaths, file: PlannedFile, target: Path) -> bool:
@@ -213,6 +240,11 @@ def _remove(paths: SessionPaths, file: LockedFile) -> None:
     target = paths.claude / file.path
     if target.parent.is_symlink() or target.parent.parent.is_symlink():
         return
+    _unlink(target)
+    _prune(paths, target.parent)
+
+
+def _unlink(target: Path) -> None:
     try:
         target.unlink(missing_ok=True)
     except OSError as error:
@@ -220,6 +252,12 @@ def _remove(paths: SessionPaths, file: LockedFile) -> None:
             f"{target} cannot be removed: {error.strerror}.",
             remedy="Check the rights of the session's .claude folder, then run it again.",
         ) from error
-    if target.parent not in {paths.agents, paths.skills}:
-        with contextlib.suppress(OSError):
-            target.parent.rmdir()
+
+
+def _prune(paths: SessionPaths, folder: Path) -> None:
+    """Remove an empty folder and those above it, up to the three that every session has."""
+    kept = {paths.claude, paths.agents, paths.skills}
+    with contextlib.suppress(OSError):
+        while folder not in kept:
+            folder.rmdir()
+            folder = folder.parent

@@ -13,6 +13,7 @@ import msgspec
 
 from core.errors import StorageError
 from core.files import read_regular
+from core.injection.layers import Layer
 from core.paths import SessionPaths
 
 SCHEMA = "tb-injection/1"
@@ -22,12 +23,13 @@ _ENTRY_LIMIT = 2_000
 _ITEM = re.compile(r"(?:agents/[a-z0-9-]+\.md|skills/[a-z0-9-]+/SKILL\.md)")
 
 
-class LockedFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One injected file: `path` below `.claude`, `source` below the library."""
+class LockedFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """One injected file: `path` below `.claude`, `source` below its layer of the library."""
 
     path: str
     source: str
     sha256: str
+    layer: Layer = Layer.SHIPPED
 
     @property
     def is_item(self) -> bool:
@@ -87,7 +89,7 @@ def read_lock(paths: SessionPaths) -> InjectionLock | None:
 def differences(paths: SessionPaths, lock: InjectionLock) -> list[Difference]:
     """What in `.claude` is not as the lock says. Links count as changed, never as their target."""
     expected = {file.path: file.sha256 for file in lock.files}
-    found = set(_files(paths))
+    found = set(found_files(paths))
     result = [
         Difference(path=path, kind=kind)
         for path, sha256 in expected.items()
@@ -107,7 +109,7 @@ def _judge(paths: SessionPaths, path: str, sha256: str, *, is_there: bool) -> Di
     return None
 
 
-def _files(paths: SessionPaths) -> Iterator[str]:
+def found_files(paths: SessionPaths) -> Iterator[str]:
     """Everything below `.claude` that is not a folder; stops after a bounded number of entries."""
     count = 0
     waiting = [""]

@@ -1,11 +1,15 @@
-"""Which items a host and site type get: the rules file, matching and wildcards."""
+"""Which items a host and site type get: the rules files, matching and wildcards.
+
+The operator's rules come after the shipped ones: one of the same name takes its place.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +17,8 @@ import msgspec
 
 from core.files import read_regular
 from core.injection.catalogue import Catalogue, Item, ItemKind
-from core.injection.problems import LibraryError, Problem
+from core.injection.layers import Layer, LayerFolder, LibrarySource, layered
+from core.injection.problems import LibraryError, Problem, found_in
 from core.models.user import HostProvider, SiteType
 
 RULES_FILE = "injection_rules.json"
@@ -61,13 +66,21 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What matching sessions get. `None` matches every provider or type."""
+    """What matching sessions get. `None` matches every provider or type.
+
+    Attributes:
+        folder: The real path of the layer it stands in; empty for a library that is one folder.
+        replaces: It takes the place of a shipped rule.
+    """
 
     name: str
     line: int
     host_provider: HostProvider | None
     site_type: SiteType | None
     patterns: tuple[Pattern, ...]
+    layer: Layer = Layer.SHIPPED
+    folder: str = ""
+    replaces: bool = False
 
     def matches(self, host_provider: HostProvider | None, site_type: SiteType | None) -> bool:
         """Whether it serves them; None asks for every provider or type."""
@@ -91,13 +104,31 @@ class Choice:
     pattern: Pattern
 
 
-def read_rules(library: Path) -> tuple[Rule, ...]:
-    """The rules of a library, in their order.
+def read_rules(library: LibrarySource) -> tuple[Rule, ...]:
+    """The rules of a library in their order; the operator's new ones come last.
 
     Raises:
-        LibraryError: The file is missing, not JSON, not of this form, or names what no item can
+        LibraryError: A file is missing, not JSON, not of this form, or names what no item can
             be called: absolute, hidden or climbing paths.
     """
+    merged: dict[str, Rule] = {}
+    for folder in layered(library).layers():
+        with found_in(folder.shown):
+            for rule in _read_layer(folder):
+                merged[rule.name] = replace(
+                    rule, layer=folder.layer, folder=folder.shown, replaces=rule.name in merged
+                )
+    return tuple(merged.values())
+
+
+def _read_layer(folder: LayerFolder) -> tuple[Rule, ...]:
+    """The rules of one layer; the operator's need not have any."""
+    if folder.layer is Layer.OWN and not os.path.lexists(folder.path / RULES_FILE):
+        return ()
+    return _read_rules(folder.path)
+
+
+def _read_rules(library: Path) -> tuple[Rule, ...]:
     content = read_regular(library, RULES_FILE, limit=_LIMIT_BYTES)
     if content is None:
         raise _fault(1, "missing, a symbolic link, or too large")
@@ -145,7 +176,7 @@ def find_items(pattern: Pattern, catalogue: Catalogue) -> tuple[Item, ...]:
 def missing(rule: Rule, pattern: Pattern) -> Problem:
     """The fault of a pattern that stands for nothing."""
     text = f"the rule {rule.name} names the {pattern.kind} {pattern.text}, which does not exist"
-    return Problem(file=RULES_FILE, line=pattern.line, text=text)
+    return Problem(file=RULES_FILE, line=pattern.line, text=text, folder=rule.folder)
 
 
 def choose(

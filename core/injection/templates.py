@@ -15,9 +15,11 @@ from core.errors import UsageError
 from core.files import read_regular
 from core.injection.problems import LibraryError, Problem
 from core.models.session import SESSION_ID
+from core.models.states import SessionMode
 from core.models.user import HostProvider, SiteType
 
 TEMPLATES = "templates"
+SETTINGS = "settings.json"
 TEMPLATE_LIMIT_BYTES = 16_384
 PLACEHOLDER = re.compile(r"\{\{([^{}\n]*)\}\}")
 _USER_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -40,9 +42,25 @@ class Template:
 
 SESSION_TEMPLATES = (
     Template(file="CLAUDE.md", target="CLAUDE.md", is_filled_in=True),
-    Template(file="settings.json", target="settings.json"),
+    Template(file="settings.json", target=SETTINGS),
     Template(file="hooks/event.sh", target="hooks/event.sh", mode=0o700),
+    Template(file="hooks/approve.sh", target="hooks/approve.sh", mode=0o700),
+    Template(file="hooks/status.sh", target="hooks/status.sh", mode=0o700),
 )
+"""What an unattended session gets."""
+
+SUPERVISED_SETTINGS = Template(file="settings.supervised.json", target=SETTINGS)
+"""In the place of the settings, where the operator is asked about what they do not allow."""
+
+ALL_TEMPLATES = (*SESSION_TEMPLATES, SUPERVISED_SETTINGS)
+
+
+def session_templates(mode: SessionMode) -> tuple[Template, ...]:
+    """The pages of a session of that mode."""
+    if mode is SessionMode.UNATTENDED:
+        return SESSION_TEMPLATES
+    others = (page for page in SESSION_TEMPLATES if page.target != SETTINGS)
+    return (*others, SUPERVISED_SETTINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +76,7 @@ class SessionFacts:
     host_provider: HostProvider
     site_type: SiteType
     product_version: str
+    mode: SessionMode = SessionMode.UNATTENDED
     aws_profile: str = "sunwaretech"
     azure_profile: str = "sunwaretech"
 

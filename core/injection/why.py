@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from core.injection.catalogue import Item, ItemKind, read_catalogue
+from core.injection.layers import Layer, LibrarySource
 from core.injection.rules import RULES_FILE, Choice, Rule, expand, read_rules
 from core.models.user import HostProvider, SiteType
 
@@ -17,10 +17,11 @@ class ItemRow:
 
     Attributes:
         rule: None for an item that no rule injects.
-        path: The file, relative to the library.
+        path: The file, relative to its layer.
         bytes: Size of the file.
         sha: SHA-256 of the file, in hex.
         why: One sentence.
+        layer: Whether the item is shipped or the operator's own.
     """
 
     kind: ItemKind
@@ -30,10 +31,11 @@ class ItemRow:
     bytes: int
     sha: str
     why: str
+    layer: Layer
 
 
 def list_items(
-    library: Path,
+    library: LibrarySource,
     *,
     host_provider: HostProvider | None = None,
     site_type: SiteType | None = None,
@@ -55,7 +57,7 @@ def list_items(
     if host_provider is None and site_type is None:
         used = {choice.item.file for choice in choices}
         rows += [
-            _row(item, None, "no rule injects it")
+            _row(item, None, f"no rule injects it{_origin(item)}")
             for item in catalogue.items
             if item.file not in used
         ]
@@ -82,6 +84,7 @@ def _row(item: Item, rule: str | None, why: str) -> ItemRow:
         bytes=len(item.content),
         sha=item.sha256,
         why=why,
+        layer=item.layer,
     )
 
 
@@ -91,4 +94,15 @@ def _why(choice: Choice) -> str:
     named = (
         f"{pattern.text} holds {choice.item.path}" if pattern.folder else f"names {pattern.text}"
     )
-    return f"{RULES_FILE}:{pattern.line}: the rule {rule.name} ({rule.condition}): {named}"
+    file = f"{rule.folder}/{RULES_FILE}" if rule.layer is Layer.OWN else RULES_FILE
+    place = f"{file}:{pattern.line}: the rule {rule.name} ({rule.condition})"
+    instead = ", in place of the shipped rule" if rule.replaces else ""
+    return f"{place}{instead}: {named}{_origin(choice.item)}"
+
+
+def _origin(item: Item) -> str:
+    """Which layer an own item comes from, and what it replaces."""
+    if item.layer is Layer.SHIPPED:
+        return ""
+    instead = f" in place of the shipped {item.replaces}" if item.replaces else ""
+    return f"; your own {item.place}{instead}"

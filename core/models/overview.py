@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.models.cost import SessionCost
 from core.models.execution import Execution
 from core.models.session import Agent, Session, SessionKey
 from core.models.states import Needs, SessionState, StepState
@@ -34,6 +35,7 @@ class SessionRow:
     step: RunStep | None
     path: str
     tmux_socket: str
+    cost: SessionCost = field(default_factory=SessionCost)
 
     @property
     def key(self) -> SessionKey:

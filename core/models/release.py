@@ -125,6 +125,8 @@ class Published:
     """The provider's own keys of `deployment/config.json`."""
     timings: Mapping[str, int] = field(default_factory=dict)
     """Milliseconds: `publish_ms` is the product's own work, `cdn_ms` what the CDN took after."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """What the operator should know of how it is served: sentences by code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

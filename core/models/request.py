@@ -22,6 +22,8 @@ class RequestKind(StrEnum):
     """End the Claude process; files stay."""
     ANSWER = "answer"
     """payload: {"digit": n}: answer Claude's own question by its number."""
+    DECIDE = "decide"
+    """payload: {"approval_id","decision": allow|allow_session|deny,"message": str|None}"""
     CHECK = "check"
     """payload: {"url": str|None, "retries": int|None, "min_bytes": int|None}"""
     SCREENSHOT = "screenshot"
@@ -44,7 +46,7 @@ class RequestKind(StrEnum):
     """payload: {"name": str}"""
 
 
-RESUMABLE = frozenset({RequestKind.DESTROY})
+RESUMABLE = frozenset({RequestKind.DESTROY, RequestKind.DECIDE})
 """What may be begun again after a worker died in the middle of it: it ends in the same state."""
 
 

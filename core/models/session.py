@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.models.states import AgentState, ModelSpeed, Needs
+from core.models.states import AgentState, ModelSpeed, Needs, SessionMode
 from core.models.user import HostProvider, SiteType
 
 SESSION_ID = re.compile(r"sess_\d{8}_\d{6}")
@@ -35,6 +35,9 @@ class Session:
     created_at: datetime
     updated_at: datetime
     brief: str | None = None
+    mode: SessionMode = SessionMode.UNATTENDED
+    injection_sha256: str | None = None
+    """Digest of the injection lock as the product wrote it last; None before it was recorded."""
     simulated: bool = False
     model_speed: ModelSpeed = ModelSpeed.NORMAL
     """How fast the scripted model answers; without a meaning where the session is not simulated."""
@@ -74,3 +77,5 @@ class Agent:
     pane_pid: int | None = None
     question: str | None = None
     """What Claude asks, one line a person can decide on."""
+    mode: SessionMode | None = None
+    """The mode that its process was started in; None where no process ever was."""

@@ -37,6 +37,13 @@ class Needs(StrEnum):
     LOGIN = "login"
 
 
+class SessionMode(StrEnum):
+    """Who decides about what the allow list does not name: nobody (denied), or the operator."""
+
+    UNATTENDED = "unattended"
+    SUPERVISED = "supervised"
+
+
 class ModelSpeed(StrEnum):
     """How fast the scripted model answers a simulated session."""
 

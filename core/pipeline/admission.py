@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 
-from core.models.execution import Execution
-from core.models.states import ExecutionStatus
+from core.models.execution import Execution, StepRecord
+from core.models.session import SessionKey
+from core.models.states import ExecutionStatus, Receipt
 from core.pipeline.engine import Engine, EngineState
 from core.pipeline.runner import StepRunner
 from core.store.store import Store
 
 DEFAULT_LIMIT = 2
+GENERATE = 3
+"""The step that sends a prompt."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +25,23 @@ class Admitter:
 
     The first tick after the engine's start is the reconciliation of what a crash left: rows
     without a run are admitted, runs that ended without their row are settled.
+
+    A run that would send a prompt waits in its row while a ceiling forbids it, and one that waits
+    for the same in its step holds no place: deploys go on beside both.
+
+    Args:
+        paused: Why nothing may be sent to a session's Claude now; None where nothing forbids it.
     """
 
     def __init__(
-        self, *, store: Store, engine: Engine, runner: StepRunner, limit: int = DEFAULT_LIMIT
-    ) -> None:
+        self, *, store: Store, engine: Engine, runner: StepRunner, limit: int = DEFAULT_LIMIT,
+        paused: Callable[[SessionKey], str | None] = lambda _key: None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._engine = engine
         self._runner = runner
         self._limit = max(1, limit)
+        self._paused = paused
 
     def tick(self) -> int:
         """Admit, cancel and settle what is due.
@@ -46,14 +59,16 @@ class Admitter:
             self._store.executions.unfinished(), key=lambda one: (one.created_at, one.execution_id)
         )
         running = sum(
-            self._look_after(one) for one in unfinished if one.status is ExecutionStatus.RUNNING
+            self._look_after(one) and not self._waits_in_step(one)
+            for one in unfinished
+            if one.status is ExecutionStatus.RUNNING
         )
         for execution in unfinished:
             if execution.status is not ExecutionStatus.PENDING:
                 continue
             if execution.cancel_requested:
                 self._runner.cancel(execution.execution_id)
-            elif running < self._limit:
+            elif running < self._limit and not self._is_held(execution):
                 self._admit(execution)
                 running += 1
         return running
@@ -76,6 +91,28 @@ class Admitter:
             self._runner.settle(execution_id)
             return False
         return True
+
+    def _is_held(self, execution: Execution) -> bool:
+        """Whether it would send a prompt that a ceiling forbids; its row says so."""
+        if not execution.from_step <= GENERATE <= execution.to_step:
+            return False
+        why = self._paused(execution.key)
+        step = self._generate_step(execution)
+        if step.detail != why:
+            self._store.executions.put_step(execution.execution_id, replace(step, detail=why))
+            facts = {"execution_id": execution.execution_id, "why": why or "nothing holds it"}
+            logger.info("run held" if why else "run no longer held", extra=facts)
+        return why is not None
+
+    def _waits_in_step(self, execution: Execution) -> bool:
+        if execution.current_step != GENERATE or self._paused(execution.key) is None:
+            return False
+        prompt = self._store.prompts.get(f"{execution.execution_id}:{GENERATE}")
+        return prompt is None or prompt.receipt is Receipt.QUEUED
+
+    def _generate_step(self, execution: Execution) -> StepRecord:
+        steps = self._store.executions.steps(execution.execution_id)
+        return next(one for one in steps if one.n == GENERATE)
 
     def _admit(self, execution: Execution) -> None:
         """The row first: a crash in between leaves a row that the next tick admits."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
-import time
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from core.errors import StorageError
+from core.process_log import log_apart
 
 ENGINE_LOGGER = "dbos"
+LOG_BYTES = 1_000_000
 
 
 def prepare_database(path: Path) -> None:
@@ -40,23 +39,10 @@ def redirect_log(path: Path) -> None:
     Raises:
         StorageError: The file cannot be written.
     """
-    engine_logger = logging.getLogger(ENGINE_LOGGER)
-    engine_logger.propagate = False
-    if any(getattr(one, "baseFilename", None) == str(path) for one in engine_logger.handlers):
-        return
     try:
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, delay=True)
+        log_apart(ENGINE_LOGGER, path, largest_bytes=LOG_BYTES, kept=1)
     except OSError as error:
         raise unusable(path, error) from error
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    for former in list(engine_logger.handlers):
-        engine_logger.removeHandler(former)
-        former.close()
-    engine_logger.addHandler(handler)
 
 
 def unusable(path: Path, error: Exception) -> StorageError:

@@ -94,3 +94,5 @@ class StepPorts:
     views: ViewWriter
     clock: Clock
     limits: StepLimits = StepLimits()
+    paused: Callable[[SessionKey], str | None] = lambda _key: None
+    """Why nothing may be sent to a session's Claude now; None where nothing forbids it."""

@@ -12,11 +12,13 @@ from core.errors import (
     UsageError,
     class_of,
 )
+from core.models.approval import Decision
 from core.models.prompt import Prompt, Turn
 from core.models.request import RequestKind
 from core.models.session import SessionKey
 from core.models.states import AgentState, PromptKind, Receipt
 from core.models.transcript import ChatItem
+from core.services.approvals import ApprovalService
 from core.services.context import Environment
 from core.services.rows import RowReader
 from core.services.sessions import checked_text
@@ -26,6 +28,8 @@ BUSY_AFTER_S = 0.4
 """A wish still queued after this while Claude works waits its turn; nobody waits with it."""
 
 UNTIL = ("idle", "needs_you")
+CHOICES = (Decision.ALLOW, Decision.ALLOW_SESSION, Decision.DENY)
+"""What 1, 2 and 3 mean where Claude asks for a permission."""
 
 
 class ChatService:
@@ -42,6 +46,7 @@ class ChatService:
         Raises:
             UsageError: It is empty or far too long.
             NeedsYouError: Claude waits for an answer; nothing was queued.
+            LimitReachedError: A ceiling over today's spending is reached; nothing was queued.
             NotFoundError: There is no such session.
         """
         return self._queue(key, checked_text(text, "message"), PromptKind.WISH)
@@ -121,8 +126,10 @@ class ChatService:
     def answer(self, key: SessionKey, digit: int, timeout_s: float) -> None:
         """Answer Claude's question by the number of a choice.
 
+        A permission of a supervised session has three: allow once, allow for the session, deny.
+
         Raises:
-            UsageError: Not 1 to 9.
+            UsageError: Not 1 to 9, or no choice of a permission.
             ConflictError: Claude asks nothing.
             TimedOutError, BuilderError: What came of it.
         """
@@ -135,6 +142,9 @@ class ChatService:
                 remedy=f'tmux-builder session send {key.session_id} "..."',
                 code="nothing_asked",
             )
+        if self._store.approvals.open(key):
+            ApprovalService(self._environment).decide(key, _choice(digit), timeout_s=timeout_s)
+            return
         ask_worker(
             self._environment, RequestKind.ANSWER, key, {"digit": digit}, timeout_s=timeout_s
         )
@@ -168,6 +178,7 @@ class ChatService:
         row = self._rows.one(key)
         if row.agent.state is AgentState.NEEDS_YOU:
             raise _needs_you(key, row.agent.question)
+        self._environment.ceilings.require_open(key.user_id)
         self._environment.worker.ensure_running()
         prompt = self._store.prompts.add(uuid.uuid4().hex, key, kind, text)
         self._environment.worker.wake()
@@ -184,6 +195,15 @@ class ChatService:
                 f"There is no prompt {prompt_id[:64]!r}.", remedy="Send the message again."
             )
         return prompt
+
+
+def _choice(digit: int) -> Decision:
+    if digit > len(CHOICES):
+        raise UsageError(
+            f"{digit} is no choice of a permission.",
+            remedy="Answer 1 to allow it once, 2 to allow it for this session, 3 to deny it.",
+        )
+    return CHOICES[digit - 1]
 
 
 def _needs_you(key: SessionKey, question: str | None) -> NeedsYouError:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from core.errors import UsageError
-from core.models.states import ModelSpeed, SessionState
+from core.models.states import ModelSpeed, SessionMode, SessionState
 from core.models.user import HostProvider, SiteType
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -41,6 +41,10 @@ def site_type_of(value: str | None) -> SiteType | None:
 
 def speed_of(value: str | None) -> ModelSpeed:
     return choice_of(ModelSpeed, value, "speed") or ModelSpeed.NORMAL
+
+
+def mode_of(value: str | None) -> SessionMode | None:
+    return choice_of(SessionMode, value, "mode")
 
 
 def state_of(value: str) -> SessionState:

@@ -28,7 +28,7 @@ CLOUD_LIMIT_S = 15.0
 """For what a cloud is asked: a login may have to be renewed on the way."""
 
 _BASE = frozenset({"python", "data", "library"})
-_PANES = _BASE | {"tmux.bin", "tmux.server", "bubblewrap", "claude.bin"}
+_PANES = _BASE | {"tmux.bin", "tmux.server", "bubblewrap", "network", "claude.bin"}
 PURPOSES: Mapping[str, frozenset[str]] = {
     "demo": _PANES,
     "local": _PANES,

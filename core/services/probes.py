@@ -16,7 +16,14 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from core.errors import BuilderError
+from core.errors import BuilderError, LoginNeededError
+from core.login import (
+    MAKE_TOKEN,
+    environment_login,
+    has_interactive_login,
+    read_login,
+    stored_in,
+)
 from core.paths import CHECKOUT
 from core.services.checkup import CheckState, Finding, Probe
 from core.services.cloud_probes import cloud_probes
@@ -27,12 +34,11 @@ PROGRAM_TIMEOUT_S = 4.5
 FREE_BYTES = 1 << 30
 PYTHON_NEEDED = (3, 11)
 TMUX_NEEDED = (3, 2)
-_VERSION = re.compile(r"(\d+)\.(\d+)")
-_LOGINS = (
-    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN",
-    "AWS_BEARER_TOKEN_BEDROCK", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CODE_USE_FOUNDRY",
+_PASSED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR", "CLAUDE_CONFIG_DIR",
+    "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR",
 )  # fmt: skip
+_VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
 def core_probes(environment: Environment, wanted: Collection[str] = ()) -> dict[str, Probe]:
@@ -50,6 +56,7 @@ def core_probes(environment: Environment, wanted: Collection[str] = ()) -> dict[
         "term.nested": look.nested,
         "data": look.data,
         "bubblewrap": look.bubblewrap,
+        "network": look.network,
         "claude.bin": look.claude,
         "claude.login": look.login,
         "chromium": look.chromium,
@@ -134,13 +141,27 @@ class _Look:
     def bubblewrap(self) -> Finding:
         from core.sandbox import require_bubblewrap  # noqa: PLC0415 - on use only
 
+        if not self._environment.settings.isolation_required:
+            found = "isolation is off: what Claude runs has your own rights"
+            fix = "tmux-builder config set isolation required"
+            return _fault(CheckState.WARN, found, "walls around every session", fix)
         try:
             return _ok(f"works, at {require_bubblewrap()}")
         except (BuilderError, subprocess.TimeoutExpired) as error:
-            is_required = self._environment.settings.isolation_required
-            state = CheckState.FAIL if is_required else CheckState.WARN
             fix = error.remedy if isinstance(error, BuilderError) else "sudo apt install bubblewrap"
-            return _fault(state, str(error), "bubblewrap, which contains what Claude runs", fix)
+            need = "bubblewrap, which contains what Claude runs"
+            return _fault(CheckState.FAIL, str(error), need, fix)
+
+    def network(self) -> Finding:
+        """What a session's Claude, and what it runs, may reach."""
+        settings = self._environment.settings
+        if not settings.network_limited:
+            return _ok("open: sessions reach the internet and this computer's own ports")
+        if settings.isolation_required:
+            return _ok("limited: sessions reach the model, PyPI and npm, and nothing else")
+        need = "isolation, without which no network can be limited"
+        fix = "tmux-builder config set isolation required"
+        return _fault(CheckState.FAIL, "limited, but isolation is off", need, fix)
 
     def claude(self) -> Finding:
         command = self._environment.settings.claude_command
@@ -155,17 +176,25 @@ class _Look:
         return _ok(f"{said.split()[0]} at {program}")
 
     def login(self) -> Finding:
-        """A key in the environment is a login; otherwise the CLI knows, and no request is spent."""
-        variable = next((name for name in _LOGINS if self._environ.get(name)), None)
+        """Sessions get a token, of the environment or the stored one; no request is spent.
+
+        The CLI is asked only where there is none: its own login is seen, and not handed on.
+        """
+        variable = environment_login(self._environ)
         if variable is not None:
             return _ok(f"by {variable}")
-        program = self._claude()
-        need, fix = "login", "claude auth login"
-        if program is None:
-            return _fault(CheckState.FAIL, "claude not found", need, fix)
-        if _is_logged_in(self._run([program, "auth", "status"])):
-            return _ok("logged in")
-        return _fault(CheckState.FAIL, "not logged in", need, fix)
+        need = "a token for sessions"
+        try:
+            stored = read_login(self._environ)
+        except LoginNeededError as error:
+            found = error.message.removesuffix(".")
+            return _fault(CheckState.FAIL, found, need, error.remedy)
+        if stored is not None:
+            return _ok(f"by the stored {stored.kind} in {stored_in(self._environ)}")
+        found = "not logged in"
+        if self._is_interactive():
+            found = "an interactive login only, which is not handed to sessions"
+        return _fault(CheckState.FAIL, found, need, MAKE_TOKEN)
 
     def chromium(self) -> Finding:
         from core.checks.chromium import REMEDY, find_chromium  # noqa: PLC0415 - on use only
@@ -183,6 +212,12 @@ class _Look:
         found = f"{report.problems[0]} ({len(report.problems)} problems)"
         return _fault(CheckState.FAIL, found, "a valid library", "tmux-builder library validate")
 
+    def _is_interactive(self) -> bool:
+        program = self._claude()
+        if has_interactive_login(self._environ):
+            return True
+        return program is not None and _is_logged_in(self._run([program, "auth", "status"]))
+
     def _claude(self) -> str | None:
         """The configured command on PATH, or the one that the set-up put into the checkout."""
         command = self._environment.settings.claude_command
@@ -195,12 +230,16 @@ class _Look:
     def _which(self, command: str) -> str | None:
         return shutil.which(command, path=self._environ.get("PATH", os.defpath))
 
+    def _plain_environ(self) -> dict[str, str]:
+        """What a program needs to find itself and its own settings: none of the logins."""
+        return {name: self._environ[name] for name in _PASSED_ON if name in self._environ}
+
     def _run(self, command: Sequence[str]) -> str:
         """What a program prints, one line or JSON; empty where it does not run."""
         try:
             answer = subprocess.run(
                 command, check=False, capture_output=True, text=True, errors="replace",
-                timeout=PROGRAM_TIMEOUT_S, stdin=subprocess.DEVNULL, env=dict(self._environ),
+                timeout=PROGRAM_TIMEOUT_S, stdin=subprocess.DEVNULL, env=self._plain_environ(),
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
             return ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.errors import NotFoundError
+from core.models.cost import SessionCost
 from core.models.execution import Execution, StepRecord
 from core.models.overview import SessionRow
 from core.models.session import Agent, Session, SessionKey
 from core.models.states import Needs, SessionState
 from core.services.context import Environment
+from core.services.cost_reader import CostReader
 from core.services.states import reason, run_step, shown_state
 
 FEW = 40
@@ -25,6 +27,7 @@ class RowReader:
         # Plain text: joining paths for thousands of rows costs more than reading them.
         self._root = str(environment.root.path)
         self._socket = str(environment.runtime.tmux_socket)
+        self._costs = CostReader(self._store, lambda: environment.ceilings.today)
 
     def one(self, key: SessionKey) -> SessionRow:
         """Raises NotFoundError where there is no such session."""
@@ -41,6 +44,7 @@ class RowReader:
         emails = self._store.users.emails()
         agents, runs = self._store.agents.all(), self._store.executions.newest_of_all()
         steps = self._store.executions.current_steps()
+        costs, nothing = self._costs.all(), SessionCost()
         now = self._environment.clock.now()
         rows = []
         for session in self._store.sessions.all():
@@ -48,7 +52,8 @@ class RowReader:
             step = None if run is None else steps.get(run.execution_id)
             agent = agents.get(session.key) or Agent(key=session.key)
             email = emails.get(session.key.user_id, "")
-            rows.append(self._join(session, email, agent, run, step, now))
+            cost = costs.get(session.key, nothing)
+            rows.append(self._join(session, email, agent, run, step, now, cost))
         return rows
 
     def changed_since(self, change: int) -> tuple[list[SessionRow], int]:
@@ -69,11 +74,12 @@ class RowReader:
         step = next((one for one in steps if run and one.n == run.current_step), None)
         agent = self._store.agents.get(session.key)
         email = "" if user is None else user.email
-        return self._join(session, email, agent, run, step, self._environment.clock.now())
+        now, cost = self._environment.clock.now(), self._costs.one(session.key)
+        return self._join(session, email, agent, run, step, now, cost)
 
     def _join(
         self, session: Session, email: str, agent: Agent, run: Execution | None,
-        step: StepRecord | None, now: datetime,
+        step: StepRecord | None, now: datetime, cost: SessionCost,
     ) -> SessionRow:  # fmt: skip
         state = shown_state(session, agent, run)
         key = session.key
@@ -88,4 +94,5 @@ class RowReader:
             step=run_step(run, step),
             path=f"{self._root}/{key.user_id}/sessions/{key.session_id}",
             tmux_socket=self._socket,
+            cost=cost,
         )

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from core.services.context import Environment
 
 if TYPE_CHECKING:
+    from core.services.approvals import ApprovalService
     from core.services.apps import AppService
     from core.services.changes import ChangeFeed
     from core.services.chat import ChatService
+    from core.services.costs import CostService
     from core.services.deploys import DeployService
     from core.services.doctor import DoctorService
     from core.services.library import LibraryService
@@ -51,6 +53,12 @@ class Services:
         return ChatService(self.environment)
 
     @cached_property
+    def approvals(self) -> ApprovalService:
+        from core.services.approvals import ApprovalService  # noqa: PLC0415
+
+        return ApprovalService(self.environment)
+
+    @cached_property
     def deploys(self) -> DeployService:
         from core.services.deploys import DeployService  # noqa: PLC0415
 
@@ -61,6 +69,12 @@ class Services:
         from core.services.apps import AppService  # noqa: PLC0415
 
         return AppService(self.environment)
+
+    @cached_property
+    def costs(self) -> CostService:
+        from core.services.costs import CostService  # noqa: PLC0415
+
+        return CostService(self.environment)
 
     @cached_property
     def status(self) -> StatusService:

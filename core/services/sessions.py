@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from core.errors import UsageError
 from core.models.overview import SessionRow
 from core.models.session import Session, SessionKey
-from core.models.states import ModelSpeed, SessionState
+from core.models.states import ModelSpeed, SessionMode, SessionState
 from core.models.user import HostProvider, SiteType
-from core.services.choices import host_provider_of, site_type_of
+from core.services.choices import host_provider_of, mode_of, site_type_of
 from core.services.context import Environment
 from core.services.names import NameService
 from core.services.rows import RowReader
@@ -85,6 +85,11 @@ class SessionService:
         self._names = names
         self._rows = RowReader(environment)
 
+    @property
+    def is_uncontained(self) -> bool:
+        """Whether the operator switched isolation off: every session then has his own rights."""
+        return not self._environment.settings.isolation_required
+
     def create(
         self,
         user_id: str,
@@ -92,6 +97,7 @@ class SessionService:
         host_provider: HostProvider | str | None = None,
         site_type: SiteType | str | None = None,
         prompt: str | None = None,
+        mode: SessionMode | str | None = None,
         start: bool = True,
         simulated: bool = False,
         model_speed: ModelSpeed = ModelSpeed.NORMAL,
@@ -102,6 +108,7 @@ class SessionService:
 
         Args:
             host_provider: The user's where it is not given; `site_type` likewise.
+            mode: The setting `claude.mode` where it is not given.
             copy_source_from: Begin with the site of this session.
             model_url: Where its Claude finds a Messages API that is not the vendor's.
 
@@ -117,6 +124,7 @@ class SessionService:
             host_provider=host_provider_of(host_provider) or user.host_provider,
             site_type=site_type_of(site_type) or user.site_type,
             brief=self.checked_prompt(prompt),
+            mode=self.checked_mode(mode),
             simulated=simulated,
             model_speed=model_speed,
             model_url=model_url,
@@ -182,6 +190,15 @@ class SessionService:
             UsageError: It is empty or too long.
         """
         return None if prompt is None else checked_text(prompt, "prompt")
+
+    def checked_mode(self, mode: SessionMode | str | None) -> SessionMode:
+        """The mode of a new session.
+
+        Raises:
+            UsageError: There is no such mode.
+        """
+        usual = SessionMode(self._environment.settings.text("claude.mode"))
+        return mode_of(mode) or usual
 
     def _queue(self, key: SessionKey) -> str:
         execution = self._store.executions.add(key)

@@ -10,6 +10,7 @@ from core.models.overview import SessionRow, UserRow
 from core.models.session import SessionKey
 from core.models.states import SessionState
 from core.services.context import Environment
+from core.services.cost_reader import CostReader
 from core.services.rows import RowReader
 from core.store import documents
 
@@ -22,6 +23,8 @@ class StatusService:
     def __init__(self, environment: Environment) -> None:
         self._store = environment.store
         self._rows = RowReader(environment)
+        self._ceilings = environment.ceilings
+        self._costs = CostReader(environment.store, lambda: self._ceilings.today)
 
     def document(self, execution_id: str, *, verbose: bool = False) -> dict[str, Json]:
         """The execution document; with `verbose` its DEBUG entries too.
@@ -32,14 +35,15 @@ class StatusService:
         execution = self._require(execution_id)
         logs = documents.shown_logs(self._store.logs.tail(execution_id), verbose=verbose)
         steps = self._store.executions.steps(execution_id)
-        return documents.execution_document(execution, steps, logs)
+        cost = self._costs.one(execution.key)
+        return documents.execution_document(execution, steps, logs, cost)
 
     def deploy_document(self, execution_id: str) -> dict[str, Json]:
         """`data` of `deploy`, `rollback` (with `from_deploy`) and `demo` (with `simulated`)."""
         execution = self._require(execution_id)
-        session = self._rows.one(execution.key).session
+        row = self._rows.one(execution.key)
         steps = self._store.executions.steps(execution_id)
-        document = documents.deploy_document(execution, steps, session)
+        document = documents.deploy_document(execution, steps, row.session, row.cost)
         if execution.kind == "rollback":
             document["from_deploy"] = execution.result.get("from_deploy")
         return document
@@ -49,8 +53,12 @@ class StatusService:
         return documents.execution_error(self._require(execution_id))
 
     def warnings(self, execution_id: str) -> list[dict[str, Json]]:
-        """The envelope's warnings that a run collected."""
-        return documents.execution_warnings(self._require(execution_id))
+        """The envelope's warnings: what a run collected, and ceilings that are near or reached."""
+        execution = self._require(execution_id)
+        told = self._ceilings.warnings(execution.key.user_id)
+        found = documents.execution_warnings(execution)
+        found += [{"code": code, "message": message} for code, message in told]
+        return found
 
     def exit_code(self, execution_id: str) -> ExitCode:
         """How a verb that followed this run ends: from its record, never from a stream."""

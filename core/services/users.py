@@ -10,6 +10,7 @@ from core.accounts.users import UserManager
 from core.errors import UsageError
 from core.models.overview import UserRow
 from core.models.session import Session
+from core.models.states import SessionMode
 from core.models.user import HostProvider, SiteType, User
 from core.services.choices import host_provider_of, site_type_of
 from core.services.context import Environment
@@ -43,6 +44,14 @@ class CreatedUser:
     execution_id: str | None = None
     injected: Injected | None = None
     warnings: tuple[Warning_, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _First:
+    """What a session is like that is made with its user."""
+
+    prompt: str | None
+    mode: SessionMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +104,24 @@ class UserService:
         site_type: SiteType | str | None = None,
         name: str | None = None,
         prompt: str | None = None,
+        mode: SessionMode | str | None = None,
         start: bool = True,
     ) -> CreatedUser:
         """Make the user, and its first session and run; the same person again starts nothing twice.
 
         Returns when everything is on disk and the run is queued, not when it ends.
 
+        Args:
+            mode: Of a session that is made now; the setting `claude.mode` where it is not given.
+
         Raises:
             UsageError: Bad e-mail, phone, name, provider, type or prompt; nothing was written.
             StorageError: The data root cannot be written.
         """
         provider, kind = host_provider_of(host_provider), site_type_of(site_type)
-        checked_prompt = self._sessions.checked_prompt(prompt)
+        first = _First(
+            prompt=self._sessions.checked_prompt(prompt), mode=self._sessions.checked_mode(mode)
+        )
         if start:
             self._manager.identify(email, phone)
             self._environment.worker.ensure_running()
@@ -123,7 +138,7 @@ class UserService:
             path=str(self._environment.root.user(user.user_id)),
             warnings=_kept(user, provider, kind),
         )
-        return self._start(created, checked_prompt, start=start)
+        return self._start(created, first, start=start)
 
     def preview(self, email: str, phone: str) -> UserPreview:
         """Who this is, writing nothing.
@@ -172,18 +187,18 @@ class UserService:
         shown = tuple(rows if limit is None else rows[: max(0, limit)])
         return UserPage(users=shown, total=len(rows), shown=len(shown))
 
-    def _start(self, created: CreatedUser, prompt: str | None, *, start: bool) -> CreatedUser:
+    def _start(self, created: CreatedUser, first: _First, *, start: bool) -> CreatedUser:
         """The first session and its run, or the newest ones of somebody who has some."""
         newest = self._store.sessions.of_user(created.user.user_id)
-        wants_new = prompt is not None and not created.is_new
+        wants_new = first.prompt is not None and not created.is_new
         if start and wants_new:
-            return self._start_session(created, prompt)
+            return self._start_session(created, first)
         if start and not newest:
             # Two at once for the same new person: the second finds what the first has started.
             with held_folder(self._environment.root.sessions(created.user.user_id)):
                 newest = self._store.sessions.of_user(created.user.user_id)
                 if not newest:
-                    return self._start_session(created, prompt)
+                    return self._start_session(created, first)
         if not newest:
             return created
         run = self._store.executions.newest(newest[0].key)
@@ -191,8 +206,10 @@ class UserService:
             created, session=newest[0], execution_id=None if run is None else run.execution_id
         )
 
-    def _start_session(self, created: CreatedUser, prompt: str | None) -> CreatedUser:
-        made = self._sessions.create(created.user.user_id, prompt=prompt, start=True)
+    def _start_session(self, created: CreatedUser, first: _First) -> CreatedUser:
+        made = self._sessions.create(
+            created.user.user_id, prompt=first.prompt, mode=first.mode, start=True
+        )
         return replace(
             created,
             session=made.session,

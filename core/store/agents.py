@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.clock import Clock, to_text
 from core.models.session import Agent, SessionKey
-from core.models.states import AgentState, Needs
+from core.models.states import AgentState, Needs, SessionMode
+from core.redaction import redacted
 from core.store.columns import instant, text
 from core.store.database import Database, Row
 from core.store.sessions import touch
 
 _COLUMNS = (
     "user_id, session_id, state, needs, source, evidence, since, claude_session_id,"
-    " transcript_path, server_pid, pane_id, pane_pid, question"
+    " transcript_path, server_pid, pane_id, pane_pid, question, mode"
 )
 
 
@@ -26,9 +28,10 @@ class Agents:
 
     def put(self, agent: Agent) -> None:
         """Write the whole record; unchanged ones cost a read only."""
+        agent = replace(agent, evidence=redacted(agent.evidence))
         if self.get(agent.key) == agent:
             return
-        marks = ", ".join("?" * 13)
+        marks = ", ".join("?" * 14)
         with self._database.transaction() as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO agents ({_COLUMNS}) VALUES ({marks})",
@@ -36,7 +39,7 @@ class Agents:
                     agent.key.user_id, agent.key.session_id, agent.state, agent.needs,
                     agent.source, agent.evidence, text(agent.since), agent.claude_session_id,
                     agent.transcript_path, agent.server_pid, agent.pane_id, agent.pane_pid,
-                    agent.question,
+                    agent.question, agent.mode,
                 ),
             )  # fmt: skip
             if agent.claude_session_id:
@@ -107,4 +110,5 @@ def _agent(row: Row) -> Agent:
         pane_id=row["pane_id"],
         pane_pid=row["pane_pid"],
         question=row["question"],
+        mode=None if row["mode"] is None else SessionMode(row["mode"]),
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from core.clock import to_text
 from core.errors import BuilderError, ExitCode
+from core.models.cost import SessionCost, Spending
 from core.models.execution import (
     STEPS,
     TOTAL_STEPS,
@@ -55,9 +56,14 @@ _BLOCKS: Mapping[tuple[HostProvider, SiteType], Mapping[str, Json]] = {
 
 
 def execution_document(
-    execution: Execution, steps: Sequence[StepRecord], logs: Iterable[LogEntry]
-) -> Document:
-    """The execution document: `data` of `status`."""
+    execution: Execution, steps: Sequence[StepRecord], logs: Iterable[LogEntry],
+    cost: SessionCost | None = None,
+) -> Document:  # fmt: skip
+    """The execution document: `data` of `status`.
+
+    Args:
+        cost: The session's figures now; without them its result has none.
+    """
     return {
         "execution_id": execution.execution_id,
         "user_id": execution.key.user_id,
@@ -69,14 +75,15 @@ def execution_document(
         "updated_at": to_text(execution.updated_at),
         "steps": _steps(execution, steps),
         "logs": [log_document(entry) for entry in logs],
-        "result": _result(execution),
+        "result": _result(execution, cost),
         "error": execution.error,
     }
 
 
 def deploy_document(
-    execution: Execution, steps: Sequence[StepRecord], session: Session
-) -> Document:
+    execution: Execution, steps: Sequence[StepRecord], session: Session,
+    cost: SessionCost | None = None,
+) -> Document:  # fmt: skip
     """`data` of `deploy`, `rollback` and `demo`, also of one that failed.
 
     `state` is the run's status; `url` is where the site answers, also when this run failed.
@@ -92,7 +99,7 @@ def deploy_document(
         "site_type": str(session.site_type),
         "state": str(execution.status),
         "steps": _steps(execution, steps),
-        **_outcomes(execution),
+        **_outcomes(execution, cost),
     }
 
 
@@ -142,12 +149,13 @@ def session_document(row: SessionRow) -> Document:
         "host_provider": str(session.host_provider),
         "site_type": str(session.site_type),
         "state": str(row.state),
+        "mode": str(session.mode),
         "needs": None if row.needs is None else str(row.needs),
         "step": _run_step(row.step),
         "url": session.url,
         "created_at": to_text(session.created_at),
         "updated_at": to_text(session.updated_at),
-        "cost": None,
+        "cost": cost_document(row.cost),
         "tmux": {
             "socket": row.tmux_socket,
             "session": session.key.tmux_name,
@@ -157,6 +165,29 @@ def session_document(row: SessionRow) -> Document:
         "why": row.why,
         "simulated": session.simulated,
         "archived": session.archived,
+    }
+
+
+def cost_document(cost: SessionCost) -> Document:
+    """What a session cost: Claude today and in all, and its cloud resources in a day."""
+    return {
+        "today_usd": _usd(cost.today.usd),
+        "total_usd": _usd(cost.total.usd),
+        "cloud_usd_day": cost.cloud_usd_day,
+        "complete": cost.total.is_complete,
+        "estimated": True,
+    }
+
+
+def spending_document(spent: Spending) -> Document:
+    """Tokens and dollars of some span; `complete` is false where something has no price."""
+    return {
+        "claude_usd": _usd(spent.usd),
+        "input_tokens": spent.tokens.input_tokens,
+        "output_tokens": spent.tokens.output_tokens,
+        "cache_read_tokens": spent.tokens.cache_read_tokens,
+        "cache_write_tokens": spent.tokens.cache_write_tokens,
+        "complete": spent.is_complete,
     }
 
 
@@ -291,7 +322,7 @@ def _steps(execution: Execution, steps: Sequence[StepRecord]) -> list[Json]:
     return [step_document(execution, step) for step in empty]
 
 
-def _result(execution: Execution) -> Json:
+def _result(execution: Execution, cost: SessionCost | None) -> Json:
     if not execution.result:
         return None
     url = execution.result.get("url") or execution.result.get("deployed_url")
@@ -301,7 +332,7 @@ def _result(execution: Execution) -> Json:
         "session_id": execution.key.session_id,
         "deploy": execution.result.get("deploy"),
         "url": url,
-        **_outcomes(execution),
+        **_outcomes(execution, cost),
     }
     return {**execution.result, **known}
 
@@ -310,13 +341,13 @@ def _run_step(step: RunStep | None) -> Json:
     return None if step is None else {"n": step.n, "name": step.name, "state": str(step.state)}
 
 
-def _outcomes(execution: Execution) -> Document:
+def _outcomes(execution: Execution, cost: SessionCost | None) -> Document:
     result = execution.result
     outcomes: Document = {key: _part(result.get(key), names) for key, names in _OUTCOMES.items()}
     resources = result.get("resources")
     outcomes["resources"] = resources if isinstance(resources, list) else []
-    cost = result.get("cost")
-    outcomes["cost"] = cost or {"today_usd": None, "total_usd": None, "estimated": False}
+    unknown: Document = {"today_usd": None, "total_usd": None, "estimated": True}
+    outcomes["cost"] = unknown if cost is None else cost_document(cost)
     return outcomes
 
 
@@ -330,6 +361,11 @@ def _warning(row: Json) -> Document:
     if isinstance(row, dict):
         return {"code": row.get("code") or "warning", "message": row.get("message")}
     return {"code": "warning", "message": str(row)}
+
+
+def _usd(amount: float | None) -> float | None:
+    """Without the dust of adding up: a millionth of a dollar is less than any token costs."""
+    return None if amount is None else round(amount, 6)
 
 
 def _instant(value: datetime | None) -> str | None:

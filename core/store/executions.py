@@ -12,7 +12,7 @@ from core.errors import ConflictError
 from core.models.execution import STEPS, Execution, Json, StepRecord, execution_id_for
 from core.models.session import SessionKey
 from core.models.states import ExecutionStatus, StepState
-from core.store.columns import from_json, instant, text, to_json
+from core.store.columns import from_json, instant, text, to_json, told, told_json
 from core.store.database import Database, Row
 from core.store.sessions import touch
 
@@ -151,14 +151,14 @@ class Executions:
             execution_id,
             "status = ?, current_step = COALESCE(?, current_step), error = ?, error_code = ?,"
             " error_remedy = ?, error_exit = ?",
-            (status, current_step, error, error_code, error_remedy, error_exit),
+            (status, current_step, told(error), error_code, told(error_remedy), error_exit),
             guard=" AND status IN ('pending', 'running')",
         )
 
     def set_result(self, execution_id: str, result: Mapping[str, Json]) -> None:
-        """Merge keys into the run's result."""
+        """Merge keys into the run's result; what people read in it holds no known secret."""
         merged = {**self.require(execution_id).result, **result}
-        self._update(execution_id, "result = ?", (to_json(merged),))
+        self._update(execution_id, "result = ?", (told_json(merged),))
 
     def request_cancel(self, execution_id: str) -> None:
         self._update(execution_id, "cancel_requested = 1", ())
@@ -184,7 +184,7 @@ class Executions:
                 " detail = ?, log_line = ? WHERE execution_id = ? AND n = ?",
                 (
                     step.state, step.tries, text(step.started_at), text(step.ended_at), step.ms,
-                    step.detail, step.log_line, execution_id, step.n,
+                    told(step.detail), step.log_line, execution_id, step.n,
                 ),
             )  # fmt: skip
             self._stamp(connection, execution)
@@ -212,7 +212,8 @@ class Executions:
     def settle_intent(self, intent_key: str, outcome: Mapping[str, Json]) -> None:
         """Record what happened, before the engine's own checkpoint."""
         self._database.execute(
-            "UPDATE intents SET outcome = ? WHERE intent_key = ?", (to_json(outcome), intent_key)
+            "UPDATE intents SET outcome = ? WHERE intent_key = ?",
+            (told_json(outcome), intent_key),
         )
 
     def _next_run(self, key: SessionKey) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.clock import Clock, from_text, to_text
 from core.models.execution import Json, LogEntry, LogLevel
+from core.redaction import redacted, redacted_all
 from core.store.columns import from_json, to_json
 from core.store.database import Database, Row
 
@@ -22,8 +23,10 @@ class Logs:
         step_name: str | None = None, details: Mapping[str, Json] | None = None,
         trace_id: str = "",
     ) -> LogEntry:  # fmt: skip
-        """Add the run's next line."""
+        """Add the run's next line; no known secret gets into it."""
         now = self._clock.now()
+        message = redacted(message)
+        told = {redacted(name): redacted_all(one) for name, one in (details or {}).items()}
         with self._database.transaction(durable=False) as connection:
             line: int = connection.execute(
                 "INSERT INTO log_entries (execution_id, line, timestamp, level, message, step,"
@@ -32,12 +35,12 @@ class Logs:
                 " RETURNING line",
                 (
                     execution_id, to_text(now), level, message, step, step_name,
-                    to_json(dict(details or {})), trace_id,
+                    to_json(told), trace_id,
                 ),
             ).fetchone()[0]  # fmt: skip
         return LogEntry(
             line=line, timestamp=now, level=level, message=message, step=step,
-            step_name=step_name, details=dict(details or {}), trace_id=trace_id,
+            step_name=step_name, details=told, trace_id=trace_id,
         )  # fmt: skip
 
     def tail(

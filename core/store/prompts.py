@@ -6,7 +6,7 @@ from core.clock import Clock, from_text, to_text
 from core.models.prompt import Prompt, Turn
 from core.models.session import SessionKey
 from core.models.states import PromptKind, Receipt, TurnOutcome
-from core.store.columns import instant
+from core.store.columns import instant, told
 from core.store.database import Database, Row
 from core.store.sessions import touch
 
@@ -79,7 +79,7 @@ class Prompts:
                 " server_pid = COALESCE(?, server_pid), mark = COALESCE(?, mark)"
                 " WHERE prompt_id = ? AND receipt NOT IN ('accepted', 'refused')",
                 (
-                    receipt, reason, error_exit, now if receipt.is_final else None,
+                    receipt, told(reason), error_exit, now if receipt.is_final else None,
                     claude_prompt_id, server_pid, mark, prompt_id,
                 ),
             )  # fmt: skip
@@ -105,7 +105,7 @@ class Prompts:
             cursor = connection.execute(
                 "UPDATE turns SET ended_at = ?, outcome = ?, message = ?"
                 " WHERE user_id = ? AND session_id = ? AND ended_at IS NULL",
-                (to_text(self._clock.now()), outcome, message, key.user_id, key.session_id),
+                (to_text(self._clock.now()), outcome, told(message), key.user_id, key.session_id),
             )
             if cursor.rowcount:
                 touch(connection, key, self._clock.now())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+import msgspec
+
 from core.clock import Clock, from_text, to_text
 from core.errors import BuilderError
 from core.models.execution import Json
 from core.models.request import RESUMABLE, Request, RequestKind, RequestState
 from core.models.session import SessionKey
-from core.store.columns import from_json, to_json
+from core.store.columns import from_json, to_json, told_json
 from core.store.database import Database, Row
 
 _AGAIN = "again"
@@ -106,7 +108,7 @@ class Requests:
     def finish(self, request_id: str, result: Mapping[str, Json]) -> None:
         self._database.execute(
             "UPDATE requests SET state = 'done', result = ? WHERE request_id = ?",
-            (to_json(dict(result)), request_id),
+            (told_json(result), request_id),
         )
 
     def fail(self, request_id: str, error: BuilderError) -> None:
@@ -118,7 +120,7 @@ class Requests:
                 int(error.exit_code),
                 error.message,
                 error.remedy,
-                None if error.data is None else to_json(dict(error.data)),
+                None if error.data is None else told_json(msgspec.to_builtins(dict(error.data))),
                 request_id,
             ),
         )

@@ -96,4 +96,42 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE sessions ADD COLUMN model_speed TEXT NOT NULL DEFAULT 'normal'",),
     ("ALTER TABLE prompts ADD COLUMN error_exit INTEGER",),
+    (
+        "ALTER TABLE sessions ADD COLUMN mode TEXT NOT NULL DEFAULT 'unattended'",
+        "ALTER TABLE sessions ADD COLUMN injection_sha256 TEXT",
+        """CREATE TABLE approvals (
+            user_id TEXT NOT NULL, session_id TEXT NOT NULL, approval_id TEXT NOT NULL,
+            tool_name TEXT NOT NULL, subject TEXT NOT NULL, tool_input TEXT NOT NULL,
+            rule_subject TEXT, event_sha256 TEXT NOT NULL,
+            state TEXT NOT NULL, message TEXT, answered_by TEXT,
+            created_at TEXT NOT NULL, deadline_at TEXT NOT NULL, answered_at TEXT,
+            PRIMARY KEY (user_id, session_id, approval_id))""",
+        "CREATE INDEX approvals_by_state ON approvals (state)",
+        "ALTER TABLE agents ADD COLUMN mode TEXT",
+        """CREATE TABLE allowances (
+            user_id TEXT NOT NULL, session_id TEXT NOT NULL, tool_name TEXT NOT NULL,
+            subject TEXT NOT NULL, created_at TEXT NOT NULL,
+            PRIMARY KEY (user_id, session_id, tool_name, subject))""",
+    ),
+    (
+        """CREATE TABLE usage (
+            user_id TEXT NOT NULL, session_id TEXT NOT NULL, entry_id TEXT NOT NULL,
+            claude_session_id TEXT NOT NULL, claude_prompt_id TEXT,
+            at TEXT NOT NULL, source TEXT NOT NULL, model TEXT,
+            input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_write_tokens INTEGER NOT NULL DEFAULT 0, usd REAL,
+            PRIMARY KEY (user_id, session_id, entry_id))""",
+        "CREATE INDEX usage_by_time ON usage (user_id, session_id, at)",
+        """CREATE TABLE usage_days (
+            user_id TEXT NOT NULL, session_id TEXT NOT NULL, day TEXT NOT NULL,
+            input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+            cache_read_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,
+            usd REAL, unpriced INTEGER NOT NULL, PRIMARY KEY (user_id, session_id, day))""",
+        "CREATE INDEX usage_days_by_day ON usage_days (day)",
+        """CREATE TABLE claude_totals (
+            user_id TEXT NOT NULL, session_id TEXT NOT NULL, claude_session_id TEXT NOT NULL,
+            before_usd REAL NOT NULL, now_usd REAL NOT NULL,
+            PRIMARY KEY (user_id, session_id, claude_session_id))""",
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import msgspec
@@ -13,13 +13,22 @@ from core.clock import Clock, from_text, to_text
 from core.models.execution import Json
 from core.models.release import Resource
 from core.models.session import Session, SessionKey
-from core.models.states import ModelSpeed
+from core.models.states import ModelSpeed, SessionMode
 from core.models.user import HostProvider, SiteType
 from core.store.columns import from_json, instant, to_json
 from core.store.database import Database, Row
 
 DRIFTED = "drifted"
 """Stands for the digest of a configuration that is known to be another one by now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudSite:
+    """What a site consists of in its cloud; `size_bytes` is that of its newest deploy."""
+
+    resources: tuple[Resource, ...]
+    block: Mapping[str, Json]
+    size_bytes: int
 
 
 class Sessions:
@@ -34,14 +43,15 @@ class Sessions:
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO sessions (user_id, session_id, host_provider, site_type, created_at,"
-                " updated_at, brief, simulated, model_url, aws_profile, azure_profile, model_speed)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " updated_at, brief, simulated, model_url, aws_profile, azure_profile, model_speed,"
+                " mode, injection_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING",
                 (
                     session.key.user_id, session.key.session_id, session.host_provider,
                     session.site_type, to_text(session.created_at), to_text(session.updated_at),
                     session.brief, int(session.simulated), session.model_url,
                     session.aws_profile, session.azure_profile, session.model_speed,
+                    session.mode, session.injection_sha256,
                 ),
             )  # fmt: skip
             touch(connection, session.key, self._clock.now())
@@ -117,6 +127,13 @@ class Sessions:
 
     def set_brief(self, key: SessionKey, brief: str) -> None:
         self._set(key, "brief = ?", (brief,))
+
+    def set_mode(self, key: SessionKey, mode: SessionMode) -> None:
+        self._set(key, "mode = ?", (mode,))
+
+    def set_injection(self, key: SessionKey, lock_sha256: str) -> None:
+        """Record what the product wrote into the session's `.claude`, by its lock's digest."""
+        self._set(key, "injection_sha256 = ?", (lock_sha256,))
 
     def set_model_url(self, key: SessionKey, model_url: str | None) -> None:
         self._set(key, "model_url = ?", (model_url,))
@@ -197,6 +214,28 @@ class Sessions:
         )
         return [] if row is None else msgspec.json.decode(row["resources"], type=list[Resource])
 
+    def cloud_sites(self, key: SessionKey | None = None) -> dict[SessionKey, CloudSite]:
+        """What every session, or one, has in a cloud; one query."""
+        where, values = "", list[str]()
+        if key is not None:
+            where, values = " AND user_id = ? AND session_id = ?", [key.user_id, key.session_id]
+        rows = self._database.rows(
+            "SELECT user_id, session_id, resources, provider_block, (SELECT size_bytes FROM deploys"
+            " d WHERE d.user_id = s.user_id AND d.session_id = s.session_id ORDER BY d.deploy DESC"
+            " LIMIT 1) AS size_bytes FROM sessions s WHERE resources <> '[]'"
+            f" AND host_provider <> 'local'{where}",
+            values,
+        )
+        return {SessionKey(row["user_id"], row["session_id"]): _cloud_site(row) for row in rows}
+
+    def sharing(self, resource_id: str) -> int:
+        """How many sessions have this resource in their records."""
+        named = to_json({"resource_id": resource_id})[1:-1]
+        row = self._database.row(
+            "SELECT COUNT(*) AS sessions FROM sessions WHERE INSTR(resources, ?) > 0", (named,)
+        )
+        return 0 if row is None else int(row["sessions"])
+
     def _without(self, key: SessionKey, kind: str, resource_id: str) -> list[Resource]:
         named = (kind, resource_id)
         return [one for one in self.resources(key) if (one.kind, one.resource_id) != named]
@@ -211,6 +250,14 @@ class Sessions:
                 (*values, key.user_id, key.session_id),
             )
             touch(connection, key, self._clock.now())
+
+
+def _cloud_site(row: Row) -> CloudSite:
+    return CloudSite(
+        resources=tuple(msgspec.json.decode(row["resources"], type=list[Resource])),
+        block=from_json(row["provider_block"]),
+        size_bytes=row["size_bytes"] or 0,
+    )
 
 
 def touch(connection: sqlite3.Connection, key: SessionKey, now: datetime) -> None:
@@ -234,6 +281,8 @@ def _session(row: Row) -> Session:
         created_at=from_text(row["created_at"]),
         updated_at=from_text(row["updated_at"]),
         brief=row["brief"],
+        mode=SessionMode(row["mode"]),
+        injection_sha256=row["injection_sha256"],
         simulated=bool(row["simulated"]),
         model_speed=ModelSpeed(row["model_speed"]),
         archived=bool(row["archived"]),

@@ -11,6 +11,7 @@ from core.clock import Clock, SystemClock
 from core.models.session import SessionKey
 from core.paths import DataRoot
 from core.store.agents import Agents
+from core.store.approvals import Approvals
 from core.store.database import Database
 from core.store.executions import Executions
 from core.store.logs import Logs
@@ -19,6 +20,7 @@ from core.store.published import PublishedSites
 from core.store.releases import Releases
 from core.store.requests import Requests
 from core.store.sessions import Sessions
+from core.store.usage import Usage
 from core.store.users import Users
 
 
@@ -32,12 +34,14 @@ class Store:
         self.users = Users(database)
         self.sessions = Sessions(database, clock)
         self.agents = Agents(database, clock)
+        self.approvals = Approvals(database, clock)
         self.prompts = Prompts(database, clock)
         self.executions = Executions(database, clock)
         self.logs = Logs(database, clock)
         self.releases = Releases(database, clock)
         self.requests = Requests(database, clock)
         self.published = PublishedSites(database)
+        self.usage = Usage(database, clock)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

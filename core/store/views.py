@@ -16,8 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from core.clock import to_text
 from core.errors import BuilderError, StorageError
 from core.files import read_regular, replace_beneath, write_atomically
+from core.models.cost import SessionCost
 from core.models.session import SessionKey
 from core.store.documents import (
     Document,
@@ -160,8 +162,16 @@ class Views:
             return
         steps = self._store.executions.steps(execution_id)
         logs = shown_logs(self._store.logs.tail(execution_id, limit=LOGS_IN_VIEW), verbose=False)
-        document = execution_document(execution, steps, logs)
+        cost = self._costs(execution.key)
+        document = execution_document(execution, steps, logs, cost)
         replace_beneath(self._root.path, f"executions/{execution_id}.json", _pretty(document))
+
+    def _costs(self, key: SessionKey) -> SessionCost:
+        """What Claude used; what clouds cost is no fact of a run."""
+        usage, today = self._store.usage, to_text(self._store.clock.now())[:10]
+        return SessionCost(
+            today=usage.of_session(key, today), total=usage.of_session(key), cloud_usd_day=None
+        )
 
     def _put(self, name: str, content: bytes) -> None:
         """Write one view below the data root unless it is equal already."""

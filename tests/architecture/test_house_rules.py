@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,22 @@ def test_nothing_is_printed_outside_the_command_line() -> None:
         and path.name != "__main__.py"
     ]
     assert not printing
+
+
+def test_logging_handlers_are_made_only_where_their_filter_is_installed() -> None:
+    """A `NullHandler` writes nothing. The agent runs alone on a site's instance, without `core`."""
+    allowed = {CHECKOUT / "core" / "process_log.py", CHECKOUT / "core" / "log_file.py"}
+    agent = CHECKOUT / "core" / "hosts" / "instance" / "agent"
+    makers = re.compile(r"(basic|dict|file)Config|(Stream|SysLog|Queue|Memory|\w*File)Handler")
+    making = [
+        f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+        for path in modules()
+        if path not in allowed and not path.is_relative_to(agent)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute | ast.Name)
+        and makers.fullmatch(node.attr if isinstance(node, ast.Attribute) else node.id)
+    ]
+    assert not making
 
 
 def test_no_command_goes_through_a_shell() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.benchmarks.rows import Row, say
 from tests.conftest import FOREIGN, PINNED
 
-GROUPS = ("loop", "publish")
+GROUPS = ("loop", "publish", "library")
 
 
 def main() -> int:

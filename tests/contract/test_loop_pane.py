@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.models.session import SessionKey
 from core.models.states import StepState
 from core.paths import CHECKOUT
 from tests.contract.loop_kit import (
@@ -23,6 +22,7 @@ from tests.contract.loop_kit import (
     wish_turn,
     write,
 )
+from tests.injected import allow
 
 pytestmark = needs_claude
 
@@ -59,14 +59,6 @@ echo "probe ended"
 def loop() -> Iterator[Loop]:
     with running_loop() as loop:
         yield loop
-
-
-def allow(loop: Loop, key: SessionKey, *rules: str) -> None:
-    """More than the product allows, so that the sandbox alone has to hold."""
-    path = loop.paths(key).claude / "settings.json"
-    settings = json.loads(path.read_text())
-    settings["permissions"]["allow"] += rules
-    path.write_text(json.dumps(settings))
 
 
 def documents(text: str) -> list[dict[str, object]]:
@@ -126,7 +118,7 @@ def test_a_pane_reaches_no_other_customer_no_store_no_home_and_no_process(loop: 
     (loop.folder / "home" / ".aws" / "credentials").write_text("[default]\nkey = secret\n")
     model = loop.model(site_turn("Bread", bash("sh source/probe.sh")))
     key = loop.session(model)
-    allow(loop, key, "Bash(sh:*)")
+    allow(loop.services.environment.store, key, "Bash(sh:*)")
     values = {
         "ROOT": loop.root.path, "OTHER": other.path, "HOME": loop.folder / "home",
         "RUNTIME": loop.runtime.path, "WORKER": loop.wake(), "CHECKOUT": CHECKOUT,

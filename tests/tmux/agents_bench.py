@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from core.accounts.injections import SessionInjector
 from core.accounts.sessions import SessionCreator, SessionWish
 from core.accounts.users import UserManager
 from core.clock import SystemClock, wait_for
 from core.errors import MissingProgramError
 from core.models.prompt import Prompt, Turn
 from core.models.session import Agent, Session, SessionKey
-from core.models.states import AgentState, PromptKind, Receipt
+from core.models.states import AgentState, PromptKind, Receipt, SessionMode
 from core.models.user import HostProvider, SiteType
 from core.paths import DataRoot, RuntimePaths, SessionPaths, library_folder, runtime_paths
 from core.store.store import Store, open_store
@@ -28,6 +29,8 @@ from tmux_bridge.agents.starter import StartContext, Starter
 from tmux_bridge.agents.supervisor import Supervisor
 from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.agents.watching import Watcher
+from tmux_bridge.approval_requests import ApprovalRequests
+from tmux_bridge.approvals import ApprovalDesk
 from tmux_bridge.claude.cli import find_program
 from tmux_bridge.claude.launch import MODE
 from tmux_bridge.claude.seed import prepare_repository
@@ -56,6 +59,8 @@ class Manner:
     mode: str = MODE
     max_retries: int = 1
     isolation: bool = True
+    network_limited: bool = False
+    approvals_s: float = 600.0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -69,13 +74,16 @@ class Team:
         self.store = store
         self.terminal = Terminal(runtime, lambda: self.supervisor.panes_changed())  # noqa: PLW0108 - made below
         self.sender = PromptSender(store, self.terminal, CLOCK)
+        self.desk = ApprovalDesk(store, CLOCK, manner.approvals_s)
+        self.approvals = ApprovalRequests(store, self.desk, CLOCK)
         self._manner = manner
         self._runtime = runtime
         self._model_url = model_url
         self.supervisor = Supervisor(
             store=store, terminal=self.terminal, starter=self._starter, sender=self.sender,
             watcher=Watcher(
-                store, self.terminal, self.sender, CLOCK, isolation=manner.isolation
+                store, self.terminal, self.sender, CLOCK, isolation=manner.isolation,
+                desk=self.desk,
             ),
             clock=CLOCK,
         )  # fmt: skip
@@ -89,7 +97,8 @@ class Team:
                 program=find_program(manner.command, manner.environ),
                 secrets=self._runtime.secrets, environ=manner.environ,
                 isolation=manner.isolation, model_url=self._model_url, mode=manner.mode,
-                max_retries=manner.max_retries,
+                max_retries=manner.max_retries, network_limited=manner.network_limited,
+                fit_mode=SessionInjector(self.store, self.store.root, library_folder()).fit_mode,
             )
         )  # fmt: skip
 
@@ -111,11 +120,14 @@ class Bench:
         )
         self.team = Team(self.store, self.runtime, self.manner)
 
-    def session(self, model: ScriptedModel | None = None, *, simulated: bool = False) -> SessionKey:
+    def session(
+        self, model: ScriptedModel | None = None, *, simulated: bool = False,
+        mode: SessionMode = SessionMode.UNATTENDED,
+    ) -> SessionKey:  # fmt: skip
         user, _ = self._users.create("ann@example.com", "+1 555 010 0101")
         wish = SessionWish(
             host_provider=HostProvider.LOCAL, site_type=SiteType.STATIC, simulated=simulated,
-            model_url=model.url if model is not None else None,
+            model_url=model.url if model is not None else None, mode=mode,
         )  # fmt: skip
         return self._creator.create(user, wish)[0].key
 

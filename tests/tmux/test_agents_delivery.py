@@ -15,7 +15,7 @@ from core.paths import DataRoot
 from core.sandbox import has_bubblewrap
 from tests.tmux.agents_bench import Bench, Manner, bench_on, has_claude, main_requests, running
 from tmux_bridge.agents import sender
-from tmux_bridge.claude.hooks import HookInbox
+from tmux_bridge.claude.inbox import HookInbox
 from tmux_bridge.claude.receipts import is_receipt, plain_text
 from tmux_bridge.scripted_model import Reply, Script, ScriptedModel, Turn
 from tmux_bridge.scripted_model.script import Call, Pace, When

@@ -24,7 +24,8 @@ from core.sandbox import has_bubblewrap
 from tests.tmux.claude_pane import Pane, claude_path, make_session, until
 from tmux_bridge.claude import state
 from tmux_bridge.claude.cli import ClaudeProgram, find_program
-from tmux_bridge.claude.hooks import HookEvent, HookInbox, HookName
+from tmux_bridge.claude.hooks import HookEvent, HookName
+from tmux_bridge.claude.inbox import HookInbox
 from tmux_bridge.claude.launch import ClaudeLaunch, LaunchCommand, prepare_launch
 from tmux_bridge.claude.receipts import escape_for_prompt, is_receipt, normalise
 from tmux_bridge.claude.registry import RegistryStatus, read_registry

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.errors import BuilderError, NeedsYouError, UsageError
+from core.models.approval import Approval, Decision
+from core.models.cost import Ceiling
 from core.models.execution import STEPS, Execution, LogEntry, LogLevel, StepRecord, execution_id_for
 from core.models.overview import RunStep, SessionRow, UserRow
 from core.models.prompt import Prompt
@@ -20,6 +22,7 @@ from core.models.states import (
     Needs,
     PromptKind,
     Receipt,
+    SessionMode,
     SessionState,
     StepState,
 )
@@ -32,6 +35,7 @@ from core.models.user import (
     normalize_email,
     normalize_phone,
 )
+from core.services.costs import CeilingNotice
 from core.services.users import CreatedUser, UserPreview
 from tests.tui.fake_doctor import make_report
 from tui.ports import AttachCommand, PaneFrame
@@ -107,6 +111,7 @@ class FakeServices:
     users_by_id: dict[str, User] = field(default_factory=dict)
     rows_by_key: dict[SessionKey, SessionRow] = field(default_factory=dict)
     items_by_key: dict[SessionKey, list[ChatItem]] = field(default_factory=dict)
+    approvals_by_key: dict[SessionKey, list[Approval]] = field(default_factory=dict)
     prompts_by_key: dict[SessionKey, list[Prompt]] = field(default_factory=dict)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     failure: BuilderError | None = None
@@ -117,6 +122,8 @@ class FakeServices:
         self.users = FakeUsers(self)
         self.sessions = FakeSessions(self)
         self.chat = FakeChat(self)
+        self.approvals = FakeApprovals(self)
+        self.costs = FakeCosts()
         self.deploys = FakeDeploys(self)
         self.status = FakeStatus(self)
         self.doctor = FakeDoctor()
@@ -201,6 +208,8 @@ class FakeUsers:
 
 
 class FakeSessions:
+    is_uncontained = False
+
     def __init__(self, services: FakeServices) -> None:
         self._all = services
 
@@ -262,6 +271,80 @@ class FakeChat:
 
     def wake(self, key: SessionKey, timeout_s: float) -> None:
         self._all.asked("wake", key)
+
+
+class FakeCosts:
+    """Figures of one user on one day; the ceilings are those that a test puts in."""
+
+    def __init__(self) -> None:
+        self.found: list[Ceiling] = []
+        self.told: list[CeilingNotice] = []
+
+    def notices(self) -> list[CeilingNotice]:
+        return list(self.told)
+
+    def ceilings(self) -> list[Ceiling]:
+        return list(self.found)
+
+    def document(self, by: str) -> dict[str, Any]:
+        names = {"day": "2026-01-12", "user": "ana@acme.io", "host": "local"}
+        keys = {"day": "day", "user": "email", "host": "host_provider"}
+        row = {
+            keys[by]: names[by], "claude_usd": 1.02, "cloud_usd_day": None, "input_tokens": 12_000,
+            "output_tokens": 900, "cache_read_tokens": 0, "cache_write_tokens": 0,
+        }  # fmt: skip
+        return {"rows": [row]}
+
+
+class FakeApprovals:
+    """Answers what is asked as the worker does: at once, unless `takes_answers` is off."""
+
+    def __init__(self, services: FakeServices) -> None:
+        self._all = services
+        self.takes_answers = True
+
+    def open(self, key: SessionKey) -> list[Approval]:
+        return list(self._all.approvals_by_key.get(key, []))
+
+    def ask(self, key: SessionKey, *approvals: Approval) -> None:
+        """Claude waits for these."""
+        self._all.approvals_by_key[key] = list(approvals)
+        self._show(key)
+
+    def decide(
+        self, key: SessionKey, decision: Decision, *, approval_id: str | None,
+        message: str | None, timeout_s: float,
+    ) -> dict[str, Any]:  # fmt: skip
+        self._all.asked("decide", key, str(decision), approval_id, message)
+        left = [one for one in self.open(key) if one.approval_id != approval_id]
+        self._all.approvals_by_key[key] = left
+        if self.takes_answers:
+            self._show(key)
+        else:
+            self._all.chat.touch(key)
+        return {}
+
+    def _show(self, key: SessionKey) -> None:
+        row = self._all.rows_by_key[key]
+        asks = bool(self.open(key))
+        agent = replace(
+            row.agent, state=AgentState.NEEDS_YOU if asks else AgentState.WORKING,
+            needs=Needs.PERMISSION if asks else None, mode=SessionMode.SUPERVISED,
+        )  # fmt: skip
+        state = SessionState.NEEDS_YOU if asks else SessionState.WORKING
+        session = replace(row.session, mode=SessionMode.SUPERVISED)
+        self._all.put(replace(row, agent=agent, state=state, needs=agent.needs, session=session))
+
+
+def make_approval(
+    key: SessionKey, number: int = 1, command: str = "npm install", *, rule: bool = True
+) -> Approval:
+    now = datetime.now(UTC)
+    return Approval(
+        key=key, approval_id=f"{number}-1", tool_name="Bash", subject=command,
+        tool_input="{}", rule_subject=command if rule else None, event_sha256="", created_at=now,
+        deadline_at=now + timedelta(minutes=10),
+    )  # fmt: skip
 
 
 def make_prompt(

@@ -419,6 +419,17 @@ def test_a_cloud_deploy_is_confirmed() -> None:
     drive(scenario, services)
 
 
+def test_isolation_that_is_off_is_said_on_every_width() -> None:
+    for size in ((200, 50), (120, 35), (80, 24), (60, 15)):
+
+        async def scenario(driver: Driver) -> None:
+            await driver.wait_text("isolation is off")
+
+        services = fake_services.small_office()
+        services.sessions.is_uncontained = True
+        drive(scenario, services, size)
+
+
 def test_a_scripted_model_is_named_on_every_width() -> None:
     for size in ((200, 50), (120, 35), (80, 24), (60, 15)):
 

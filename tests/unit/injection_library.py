@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core.injection.templates import SessionFacts
+from core.injection.templates import ALL_TEMPLATES, SessionFacts
 from core.models.user import HostProvider, SiteType
 from core.paths import DataRoot, SessionPaths
 
@@ -21,6 +21,9 @@ FACTS = SessionFacts(
 )
 
 Match = Mapping[str, str]
+_TEXTS = {
+    ".md": "{{user_id}} {{session_id}} {{rule}}\n", ".json": "{}\n", ".sh": "#!/bin/sh\nexit 0\n",
+}  # fmt: skip
 
 
 def write(library: Path, file: str, text: str) -> Path:
@@ -56,9 +59,8 @@ def make_library(folder: Path) -> Path:
     write_item(library, "agents/testers/e2e.md", "e2e")
     write_item(library, "skills/testing/check/SKILL.md", "testing-check")
     write_item(library, "skills/testing/look.md", "testing-look")
-    write(library, "templates/CLAUDE.md", "{{user_id}} {{session_id}} {{rule}}\n")
-    write(library, "templates/settings.json", "{}\n")
-    write(library, "templates/hooks/event.sh", "#!/bin/sh\nexit 0\n")
+    for template in ALL_TEMPLATES:
+        write(library, template.source, _TEXTS[Path(template.file).suffix])
     write(library, "briefs/starter-static.md", "Build a static site.\n")
     write(library, "briefs/starter-dynamic.md", "Build a dynamic site.\n")
     everything = rule("all", {}, agents=["deployers/local", "testers/*"], skills=["testing/*"])

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from core.clock import SystemClock
+from core.clock import SystemClock, wait_for
 from core.paths import library_folder
-from tmux_bridge.claude.hooks import SIZE_LIMIT, HookInbox, decode_event
+from tmux_bridge.claude.hooks import SIZE_LIMIT, decode_event
+from tmux_bridge.claude.inbox import HookInbox
 
 STOP = {
     "hook_event_name": "Stop", "session_id": "c1", "transcript_path": "/t.jsonl",
@@ -82,21 +83,61 @@ def test_links_folders_pipes_and_strange_names_are_never_read(tmp_path: Path) ->
     assert json.loads(secret.read_text()) == STOP
 
 
-def test_a_flood_is_taken_in_portions(tmp_path: Path) -> None:
+class SetClock(SystemClock):
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+def test_a_flood_is_taken_in_portions_and_rests_in_between(tmp_path: Path) -> None:
     for offset in range(450):
         drop(tmp_path, called=name(offset))
-    inbox = HookInbox(tmp_path)
+    clock = SetClock()
+    inbox = HookInbox(tmp_path, clock=clock)
     sizes = []
-    while events := inbox.pending():
-        sizes.append(len(events))
+    for _ in range(8):
+        events = inbox.pending()
         inbox.consume(events)
-    assert sizes == [200, 200, 50]
+        sizes.append(len(events))
+        clock.now_s += 0.5
+    assert sizes == [200, 0, 50, 0, 50, 0, 50, 0]
+    assert inbox.is_flooded
+    clock.now_s += 60
+    inbox.consume(inbox.pending())
+    assert inbox.pending() == []
+    drop(tmp_path)
+    assert len(inbox.pending()) == 1
+    assert not inbox.is_flooded
+
+
+def test_a_look_ends_when_its_bytes_are_read(tmp_path: Path) -> None:
+    for offset in range(12):
+        drop(tmp_path, {**STOP, "x": "y" * 1_000_000}, called=name(offset))
+    inbox = HookInbox(tmp_path, clock=SetClock())
+    assert len(inbox.pending()) == 5
+
+
+def test_a_dead_claudes_events_are_forgotten_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "hooks"
+    folder.mkdir()
+    for offset in range(300):
+        drop(folder, called=name(offset))
+    (folder / "deep").mkdir()
+    (folder / "deep" / "file").write_text("")
+    HookInbox(folder).discard()
+    assert list(folder.iterdir()) == []
+    assert folder.stat().st_mode & 0o077 == 0
+    assert wait_for(lambda: [path.name for path in tmp_path.iterdir()] == ["hooks"], deadline_s=10)
 
 
 def test_hidden_leftovers_do_not_pile_up(tmp_path: Path) -> None:
     for number in range(100):
         (tmp_path / f".{number}").write_text("half")
-    HookInbox(tmp_path).pending()
+    HookInbox(tmp_path, clock=SetClock()).pending()
     assert len(list(tmp_path.iterdir())) == 20
 
 
@@ -151,10 +192,13 @@ def test_the_hook_script_keeps_every_event_as_one_whole_file(tmp_path: Path) -> 
     for process in running:
         process.communicate(payload, timeout=20)
     assert [process.returncode for process in running] == [0] * 20
-    events = HookInbox(folder).pending()
-    assert len(events) == 20
-    assert all(event.message == "é\u2028" * 50_000 for event in events)
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+    inbox, read = HookInbox(folder), 0
+    while events := inbox.pending():
+        assert all(event.message == "é\u2028" * 50_000 for event in events)
+        inbox.consume(events)
+        read += len(events)
+    assert read == 20
 
 
 def test_the_hook_script_ends_with_0_when_it_cannot_write(tmp_path: Path) -> None:

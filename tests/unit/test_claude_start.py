@@ -13,16 +13,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import LoginNeededError, MissingProgramError, StorageError
+from core.login import store_login
 from core.paths import CHECKOUT, SessionPaths
 from core.sandbox import has_bubblewrap
 from tests.tmux.claude_pane import make_session
-from tmux_bridge.claude.cli import (
-    ClaudeProgram,
-    find_program,
-    login_status,
-    read_version,
-    require_login,
-)
+from tmux_bridge.claude.cli import ClaudeProgram, find_program, read_version
 from tmux_bridge.claude.launch import (
     SESSION_VARIABLE,
     ClaudeLaunch,
@@ -31,7 +26,7 @@ from tmux_bridge.claude.launch import (
     prepare_launch,
 )
 from tmux_bridge.claude.registry import RegistryStatus, read_registry
-from tmux_bridge.claude.seed import carry_login, prepare_repository, seed_config
+from tmux_bridge.claude.seed import drop_carried_login, prepare_repository, seed_config
 
 SECRET = "sk-ant-secret-0123456789-abcdefghijklmnop"
 PROGRAM = ClaudeProgram(
@@ -111,19 +106,60 @@ def test_seeds_at_once_lose_nothing(paths: SessionPaths) -> None:
     assert sorted(responses["approved"]) == sorted(key[-20:] for key in keys)
 
 
-def test_the_operators_stored_login_is_carried_over(paths: SessionPaths, tmp_path: Path) -> None:
+def test_the_operators_interactive_login_is_not_handed_on(
+    paths: SessionPaths, tmp_path: Path
+) -> None:
     own = tmp_path / "home" / ".claude"
     own.mkdir(parents=True)
-    (own / ".credentials.json").write_text('{"claudeAiOauth": 1}')
-    (own.parent / ".claude.json").write_text('{"oauthAccount": {"a": 1}, "projects": {"/p": {}}}')
-    seed_config(paths.claude_config, paths.root)
-    assert carry_login(paths.claude_config, {"HOME": str(own.parent)})
-    carried = paths.claude_config / ".credentials.json"
-    assert carried.read_text() == '{"claudeAiOauth": 1}'
-    assert stat.S_IMODE(carried.stat().st_mode) == 0o600
-    assert document(paths)["oauthAccount"] == {"a": 1}
-    assert document(paths)["projects"] != {"/p": {}}
-    assert not carry_login(paths.claude_config, {"HOME": "/nonexistent"})
+    (own / ".credentials.json").write_text('{"claudeAiOauth": {"refreshToken": "r"}}')
+    with pytest.raises(LoginNeededError) as raised:
+        prepare_launch(launch(paths, HOME=str(own.parent)), tmp_path / "secrets")
+    assert "interactive" in raised.value.message
+    assert "claude setup-token" in raised.value.remedy
+    assert "tmux-builder login" in raised.value.remedy
+    assert raised.value.exit_code == 4
+    assert not (paths.claude_config / ".credentials.json").exists()
+
+
+def test_a_login_that_was_copied_before_goes_at_the_next_start(
+    paths: SessionPaths, tmp_path: Path
+) -> None:
+    paths.claude_config.mkdir(parents=True, mode=0o700)
+    (paths.claude_config / ".credentials.json").write_text('{"claudeAiOauth": 1}')
+    (paths.claude_config / ".claude.json").write_text(
+        '{"oauthAccount": {"a": 1}, "numStartups": 3}'
+    )
+    prepare_launch(launch(paths, ANTHROPIC_API_KEY=SECRET), tmp_path / "secrets").discard()
+    assert not (paths.claude_config / ".credentials.json").exists()
+    assert "oauthAccount" not in document(paths)
+    assert document(paths)["numStartups"] == 3
+
+
+def test_a_link_in_the_place_of_a_copied_login_goes_and_its_target_stays(
+    paths: SessionPaths, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.write_text("mine")
+    paths.claude_config.mkdir(parents=True, mode=0o700)
+    (paths.claude_config / ".credentials.json").symlink_to(target)
+    assert drop_carried_login(paths.claude_config)
+    assert target.read_text() == "mine"
+    (paths.claude_config / ".credentials.json").mkdir()
+    assert not drop_carried_login(paths.claude_config)
+
+
+def test_a_stored_token_reaches_claude_and_the_environment_wins(
+    paths: SessionPaths, tmp_path: Path
+) -> None:
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    store_login(environ, "sk-ant-oat01-stored-0123456789")
+    seen = claude_environment(launch(paths, **environ))
+    assert seen["CLAUDE_CODE_OAUTH_TOKEN"] == "sk-ant-oat01-stored-0123456789"
+    seen = claude_environment(launch(paths, **environ, ANTHROPIC_API_KEY=SECRET))
+    assert seen["ANTHROPIC_API_KEY"] == SECRET
+    assert "CLAUDE_CODE_OAUTH_TOKEN" not in seen
+    seen = claude_environment(launch(paths, **environ, CLAUDE_CODE_USE_BEDROCK="1"))
+    assert "CLAUDE_CODE_OAUTH_TOKEN" not in seen
 
 
 def test_a_repository_runs_no_code_of_its_folder_or_account(
@@ -235,13 +271,6 @@ def test_a_missing_cli_names_the_command_that_installs_it() -> None:
     assert raised.value.remedy.startswith("npm install")
     with pytest.raises(MissingProgramError):
         read_version(PROGRAM)
-
-
-def test_a_credential_in_the_environment_is_a_login() -> None:
-    assert login_status(PROGRAM, {"ANTHROPIC_API_KEY": "x"}).method == "ANTHROPIC_API_KEY"
-    assert login_status(PROGRAM, {"CLAUDE_CODE_USE_BEDROCK": "1"}).is_logged_in
-    with pytest.raises(LoginNeededError):
-        require_login(PROGRAM, {"PATH": os.defpath})
 
 
 NOW = datetime(2026, 1, 12, 14, 22, 33, tzinfo=UTC)

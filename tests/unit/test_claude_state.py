@@ -169,6 +169,23 @@ def test_an_answered_question_is_seen_at_once_by_a_later_busy() -> None:
     assert after.agent.state is AgentState.NEEDS_YOU
 
 
+def test_an_answer_before_its_dialog_is_seen_by_the_hooks_word_and_a_busy_registry() -> None:
+    """The registry never said that it waits, so that its busy is older than the question."""
+    asking, busy = watch(AgentState.NEEDS_YOU, turn_open=True), level(RegistryStatus.BUSY, -1)
+    after, _ = fuse(asking, look(3, registry=busy, events=[event(HookName.TAKEN, 2.9)]))
+    assert (after.agent.state, after.answered) == (AgentState.WORKING, False)
+
+
+def test_a_hooks_word_does_not_hide_another_question() -> None:
+    asking, taken = watch(AgentState.NEEDS_YOU, turn_open=True), [event(HookName.TAKEN, 2.9)]
+    waiting = level(RegistryStatus.WAITING, 1, "permission prompt")
+    after, _ = fuse(asking, look(3, registry=waiting, events=taken))
+    assert after.agent.state is AgentState.NEEDS_YOU
+    next_one = event(HookName.PERMISSION, 3.1, tool_name="Bash", question="Bash: x")
+    after, _ = fuse(after, look(3.2, registry=level(RegistryStatus.BUSY, -1), events=[next_one]))
+    assert after.agent.state is AgentState.NEEDS_YOU
+
+
 def test_a_dialog_without_a_hook_is_seen_by_the_registry() -> None:
     waiting = level(RegistryStatus.WAITING, 4, "permission prompt")
     after, _ = fuse(WORKING, look(5, registry=waiting))

@@ -125,18 +125,6 @@ def test_a_replaced_transcript_is_read_anew(transcript: Path) -> None:
     assert [item.text for item in reader.read([transcript])] == ["b"]
 
 
-def test_usage_is_counted_once_per_message(transcript: Path) -> None:
-    usage = {"id": "m1", "usage": {"input_tokens": 10, "output_tokens": 5}}
-    transcript.write_bytes(
-        line("assistant", [{"type": "text", "text": "a"}], 1, message=usage)
-        + line("assistant", [{"type": "text", "text": "b"}], 2, message=usage)
-        + line("assistant", [{"type": "text", "text": "c"}], 3, message={**usage, "id": "m2"})
-    )
-    reader = TranscriptReader(transcript.parents[2])
-    assert reader.usage([transcript]).input_tokens == 20
-    assert reader.usage([transcript]).output_tokens == 10
-
-
 def test_a_transcript_outside_the_configuration_folder_is_not_opened(
     transcript: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from core.config import SETTINGS, Settings, load_settings
 from core.errors import StorageError, UsageError
-from core.settings_file import set_setting
+from core.settings_file import set_setting, unset_setting
 
 
 def load(folder: Path, *, flags: dict[str, object] | None = None, **environ: str) -> Settings:
@@ -177,3 +177,32 @@ def test_the_first_setting_makes_the_file(tmp_path: Path) -> None:
 
     assert load(tmp_path).aws_profile == "acme"
     assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "after"),
+    [
+        ("# mine\n[aws]\nprofile = 'a'\nregion = 'b'\n", "aws.region",
+         "# mine\n[aws]\nprofile = 'a'\n"),
+        ("isolation = 'off'\n[aws]\nprofile = 'a'\n", "isolation", "[aws]\nprofile = 'a'\n"),
+        ("aws.profile = 'a'\n", "aws.profile", ""),
+    ],
+)  # fmt: skip
+def test_a_key_is_taken_out_and_every_other_line_stays(
+    tmp_path: Path, before: str, key: str, after: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(before)
+    assert unset_setting(file, key)
+    assert file.read_text() == after
+    assert not unset_setting(file, key)
+
+
+def test_a_key_inside_a_table_on_one_line_is_left_to_a_person(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("aws = {profile = 'a', region = 'b'}\n")
+    with pytest.raises(UsageError, match="cannot be changed from here"):
+        unset_setting(file, "aws.region")
+    assert file.read_text() == "aws = {profile = 'a', region = 'b'}\n"
+    with pytest.raises(UsageError, match="no setting"):
+        unset_setting(file, "aws.regoin")

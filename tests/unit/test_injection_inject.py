@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import StorageError, UsageError
-from core.injection.inject import inject, plan_injection
+from core.injection.inject import inject, plan_injection, remove_added
 from core.injection.lock import DifferenceKind, differences, read_lock
 from core.injection.problems import LibraryError
+from core.injection.templates import SESSION_TEMPLATES
 from core.models.user import HostProvider
 from core.paths import SessionPaths
 from tests.unit.injection_library import (
@@ -29,9 +30,7 @@ from tests.unit.injection_library import (
 )
 
 EXPECTED = {
-    "CLAUDE.md",
-    "settings.json",
-    "hooks/event.sh",
+    *(template.target for template in SESSION_TEMPLATES),
     "injection.lock.json",
     "agents/local.md",
     "agents/e2e.md",
@@ -68,7 +67,9 @@ def test_files_and_folders_are_private_and_the_hook_can_run(tmp_path: Path) -> N
         str(path.relative_to(paths.claude)): stat.S_IMODE(path.stat().st_mode)
         for path in paths.claude.rglob("*")
     }
-    assert modes.pop("hooks/event.sh") == 0o700
+    hooks = [name for name in modes if name.startswith("hooks/")]
+    assert "hooks/event.sh" in hooks
+    assert {modes.pop(name) for name in hooks} == {0o700}
     assert {mode for name, mode in modes.items() if (paths.claude / name).is_file()} == {0o600}
     assert {mode for name, mode in modes.items() if (paths.claude / name).is_dir()} == {0o700}
 
@@ -277,3 +278,17 @@ def test_a_session_without_a_folder_is_a_storage_error(tmp_path: Path) -> None:
     paths.root.rmdir()
     with pytest.raises(StorageError):
         inject(make_library(tmp_path), paths, FACTS)
+
+
+def test_removing_what_was_added_follows_no_link_and_climbs_nowhere(tmp_path: Path) -> None:
+    paths = make_session(tmp_path)
+    inject(make_library(tmp_path), paths, FACTS)
+    outside = write(tmp_path, "outside/file.md", "not ours")
+    (paths.agents / "linked").symlink_to(outside.parent)
+    own = write(paths.claude, "skills/mine/SKILL.md", "added")
+    remove_added(
+        paths, ["agents/linked/file.md", "../../../outside/file.md", "skills/mine/SKILL.md"]
+    )
+    assert outside.read_text() == "not ours"
+    assert not own.parent.exists()
+    assert paths.skills.is_dir()

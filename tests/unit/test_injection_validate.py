@@ -9,7 +9,7 @@ import pytest
 from core.injection.brief import first_prompt, starter_brief
 from core.injection.catalogue import ItemKind
 from core.injection.problems import LibraryError
-from core.injection.validate import validate
+from core.injection.validate import INJECTION_LIMIT_BYTES, validate
 from core.injection.why import list_items
 from core.models.user import HostProvider, SiteType
 from tests.unit.injection_library import make_library, rule, write, write_item, write_rules
@@ -116,7 +116,7 @@ def test_a_helper_that_the_rule_leaves_out_is_a_problem(tmp_path: Path) -> None:
 def test_strict_also_reports_strays_unserved_hosts_and_weight(tmp_path: Path) -> None:
     library = make_library(tmp_path)
     write(library, "agents/.swap", "x")
-    for number in range(4):
+    for number in range(1 + INJECTION_LIMIT_BYTES // 7500):
         name = f"big-{number}"
         write_item(library, f"agents/testers/{name}.md", name, "word " * 1500)
     everything = {"agents": ["testers/*", "deployers/local"], "skills": ["testing/*"]}

@@ -69,6 +69,7 @@ def handlers(place: Place, host: SlowHost) -> RequestHandlers:
         HandlerParts(
             store=place.store, views=place.views, agent=unused, checks=unused,
             hosts=lambda _session: cast(Any, host), handover=Handover(runtime.secrets),
+            approvals=unused,
         )
     )  # fmt: skip
 

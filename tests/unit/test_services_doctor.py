@@ -7,11 +7,13 @@ import pytest
 
 from core.config import load_settings
 from core.errors import MissingProgramError, UsageError
+from core.login import store_login
 from core.services.doctor import CheckState, DoctorCheck, DoctorReport, Finding, Probe
 from tests.unit.services_place import Place, make_place
 
 IDS = {
-    "python", "tmux.bin", "tmux.server", "term", "term.nested", "data", "bubblewrap", "claude.bin",
+    "python", "tmux.bin", "tmux.server", "term", "term.nested", "data", "bubblewrap", "network",
+    "claude.bin",
     "claude.login", "chromium", "clock", "library", "aws.lib", "aws.profile", "aws.region",
     "aws.reach", "aws.login", "aws.rights", "azure.lib", "azure.reach", "azure.login", "azure.sub",
     "azure.location", "azure.providers",
@@ -158,25 +160,61 @@ def test_tmux_is_asked_for_its_version(tmp_path: Path, said: str, state: str) ->
     assert check.state == state
 
 
-@pytest.mark.parametrize(
-    ("answer", "state"),
-    [
-        ('{"loggedIn": true}', "ok"), ('{"loggedIn": false}; exit 1', "fail"), ("[]", "fail"),
-        ("nonsense", "fail"),
-    ],
-)  # fmt: skip
-def test_the_cli_knows_whether_it_is_logged_in(tmp_path: Path, answer: str, state: str) -> None:
-    text, _, after = answer.partition(";")
+def login_check(tmp_path: Path, says: str = "nonsense", **environ: str) -> DoctorCheck:
+    """`claude.login` where the CLI answers `says` and the settings lie below `tmp_path`."""
+    text, _, after = says.partition(";")
     script(
         tmp_path,
         "claude",
         f"[ \"$1\" = --version ] && echo '2.1.330 (Claude Code)' || echo '{text}'\n{after}",
     )
-    place = make_place(tmp_path, environ={"PATH": str(tmp_path)})
-
-    report = place.services.doctor.run({"claude"})
-    assert check_of(report, "claude.login").state == state
+    known = {"PATH": str(tmp_path), "HOME": str(tmp_path), **environ}
+    report = make_place(tmp_path, environ=known).services.doctor.run({"claude"})
     assert "2.1.330" in check_of(report, "claude.bin").found
+    return check_of(report, "claude.login")
+
+
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [
+        ('{"loggedIn": true}', "an interactive login only, which is not handed to sessions"),
+        ('{"loggedIn": false}; exit 1', "not logged in"), ("[]", "not logged in"),
+        ("nonsense", "not logged in"),
+    ],
+)  # fmt: skip
+def test_an_interactive_login_is_told_from_none_and_both_name_the_way(
+    tmp_path: Path, says: str, found: str
+) -> None:
+    check = login_check(tmp_path, says)
+    assert (check.state, check.found) == ("fail", found)
+    assert check.fix == "`claude setup-token`, then `tmux-builder login`"
+
+
+def test_the_operators_credentials_file_is_an_interactive_login(tmp_path: Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / ".credentials.json").write_text("{}")
+    assert "interactive" in login_check(tmp_path).found
+
+
+def test_a_stored_token_is_a_login_and_a_readable_one_names_its_chmod(tmp_path: Path) -> None:
+    token = "sk-ant-oat01-planted-0123456789"
+    store_login({"HOME": str(tmp_path)}, token)
+    file = tmp_path / ".config" / "tmux-builder" / "claude-token"
+    check = login_check(tmp_path)
+    assert (check.state, check.found) == ("ok", f"by the stored oauth-token in {file}")
+    file.chmod(0o640)
+    check = login_check(tmp_path)
+    assert (check.state, check.fix) == ("fail", f"chmod 600 {file}")
+    assert "0640" in check.found
+    assert "planted" not in check.found
+    assert login_check(tmp_path, ANTHROPIC_AUTH_TOKEN="t").found == "by ANTHROPIC_AUTH_TOKEN"
+
+
+def test_programs_that_are_asked_for_their_version_get_no_login(tmp_path: Path) -> None:
+    script(tmp_path, "claude", 'echo 2.1.330; export -p > "$HOME/seen"')
+    environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "AWS_SECRET_ACCESS_KEY": "planted-1"}
+    make_place(tmp_path, environ=environ).services.doctor.run({"claude"})
+    assert "planted-1" not in (tmp_path / "seen").read_text()
 
 
 @pytest.mark.parametrize("name", ["ANTHROPIC_API_KEY", "CLAUDE_CODE_USE_BEDROCK"])

@@ -85,7 +85,10 @@ def test_the_deploy_document_has_every_promised_key(place: Place) -> None:
         "execution_id", "user_id", "session_id", "deploy", "url", "host_provider", "site_type",
         "state", "steps", "files", "check", "tests", "shots", "timings", "resources", "cost",
     }  # fmt: skip
-    assert empty["cost"] == {"today_usd": None, "total_usd": None, "estimated": False}
+    assert empty["cost"] == {
+        "today_usd": 0.0, "total_usd": 0.0, "cloud_usd_day": 0.0, "complete": True,
+        "estimated": True,
+    }  # fmt: skip
     assert (empty["check"], empty["resources"], empty["state"]) == (None, [], "pending")
 
     place.store.executions.set_result(execution_id, RESULT)

@@ -38,17 +38,20 @@ class Delivery:
         watcher: Knows which event was the newest.
         watched: The Claudes that are awake.
         wake: Starts or resumes a session's Claude.
+        paused: Why a session's prompts wait; None where nothing holds them.
     """
 
     def __init__(
         self, *, store: Store, sender: PromptSender, watcher: Watcher,
         watched: Mapping[SessionKey, Watched], wake: Callable[[SessionKey], Agent],
+        paused: Callable[[SessionKey], str | None],
     ) -> None:  # fmt: skip
         self._store = store
         self._sender = sender
         self._watcher = watcher
         self._watched = watched
         self._wake = wake
+        self._paused = paused
 
     def move_all(self) -> Step:
         """One step for the head of each queue; the greatest of what came of them.
@@ -71,6 +74,8 @@ class Delivery:
         """One session's trouble must not hold up the others."""
         step = Step.WAITING
         try:
+            if self._is_held(prompt):
+                return step
             self._move(prompt)
         except BuilderError as error:
             step = self._failed(prompt, error)
@@ -80,6 +85,14 @@ class Delivery:
             step = self._failed(prompt, sorry)
         now = self._store.prompts.get(prompt.prompt_id)
         return Step.MOVED if now is None or now.receipt is not prompt.receipt else step
+
+    def _is_held(self, prompt: Prompt) -> bool:
+        """Whether a ceiling keeps it in the queue; what is on its way already goes on."""
+        why = self._paused(prompt.key) if prompt.receipt is Receipt.QUEUED else None
+        if why is not None and prompt.reason != why:
+            self._store.prompts.move(prompt.prompt_id, Receipt.QUEUED, reason=why)
+            logger.info("prompt held", extra={"prompt_id": prompt.prompt_id, "why": why})
+        return why is not None
 
     def _failed(self, prompt: Prompt, error: BuilderError) -> Step:
         """What was not typed is refused, unless the next try may do better."""

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Protocol
 
 from core.clock import Clock
-from core.errors import NotFoundError
+from core.errors import AnswerIsNoError, NotFoundError
+from core.injection.guard import verify_injection
 from core.models.session import Agent, Session, SessionKey
-from core.models.states import AgentState
+from core.models.states import AgentState, SessionMode
 from core.store.store import Store
+from tmux_bridge.agents.delivery import START_FAILED
 from tmux_bridge.agents.ladder import Rung, rungs
 from tmux_bridge.claude.cli import ClaudeProgram
 from tmux_bridge.claude.launch import (
     MAX_RETRIES,
     MODE,
+    SUPERVISED_MODE,
     ClaudeLaunch,
     LaunchCommand,
     prepare_launch,
@@ -49,7 +52,11 @@ class StartContext:
     isolation: bool
     model_url: Callable[[Session], str | None]
     mode: str = MODE
+    """The CLI's permission mode of unattended sessions."""
+    fit_mode: Callable[[Session], object] = lambda _session: None
+    """Gives a session the pages of its mode, which may have changed since the last start."""
     max_retries: int = MAX_RETRIES
+    network_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +123,9 @@ class Starter:
                 f"There is no session {key.session_id}.", remedy="tmux-builder session list"
             )
         rung, *left = ladder
+        context.fit_mode(session)
+        session = context.store.sessions.get(key) or session
+        self._refuse_edited(session)
         command = self._prepare(session, rung)
         start = Start(
             rung=rung, left=tuple(left), began_at_s=context.clock.monotonic(),
@@ -125,7 +135,28 @@ class Starter:
         self._starts[key] = start
         how = "resumed" if rung.resume else "started"
         logger.info("claude started", extra={"session_id": key.session_id, "how": how})
-        return self._record(key, pane, start, how)
+        return self._record(session, pane, start, how)
+
+    def _refuse_edited(self, session: Session) -> None:
+        """Settings and hooks that are not the product's start nothing; the record says which."""
+        store, key = self._context.store, session.key
+        try:
+            digest = verify_injection(
+                store.root.session(key.user_id, key.session_id), session.injection_sha256
+            )
+        except AnswerIsNoError as error:
+            logger.warning(
+                "settings were edited", extra={"session_id": key.session_id, "why": error.message}
+            )
+            refused = replace(
+                store.agents.get(key), state=AgentState.ENDED, needs=None, question=None,
+                source="store", evidence=f"{START_FAILED}: {error.message.rstrip('.')}",
+                since=self._context.clock.now(),
+            )  # fmt: skip
+            store.agents.put(refused)
+            raise
+        if session.injection_sha256 is None:
+            store.sessions.set_injection(key, digest)
 
     def _prepare(self, session: Session, rung: Rung) -> LaunchCommand:
         context, key = self._context, session.key
@@ -137,8 +168,9 @@ class Starter:
             model_url=context.model_url(session),
             environ=context.environ,
             isolation=context.isolation,
-            mode=context.mode,
+            mode=SUPERVISED_MODE if session.mode is SessionMode.SUPERVISED else context.mode,
             max_retries=context.max_retries,
+            network_limited=context.network_limited,
         )
         return prepare_launch(launch, context.secrets)
 
@@ -152,15 +184,16 @@ class Starter:
             command.discard()
             raise
 
-    def _record(self, key: SessionKey, pane: PaneInfo, start: Start, how: str) -> Agent:
+    def _record(self, session: Session, pane: PaneInfo, start: Start, how: str) -> Agent:
         agent = replace(
-            self._context.store.agents.get(key),
+            self._context.store.agents.get(session.key),
             state=AgentState.STARTING,
             needs=None,
             question=None,
             source="store",
             evidence=how,
             since=start.began_at,
+            mode=session.mode,
             claude_session_id=start.rung.claude_session_id,
             server_pid=pane.server_pid,
             pane_id=pane.pane_id,

@@ -17,7 +17,7 @@ from typing import TypeVar
 from core.clock import Clock
 from core.errors import BuilderError, ConflictError
 from core.models.session import Agent, SessionKey
-from core.models.states import AgentState, Needs, TurnOutcome
+from core.models.states import AgentState, Needs, Receipt, SessionMode, TurnOutcome
 from core.store.store import Store
 from tmux_bridge.agents.delivery import START_FAILED, Delivery, Step
 from tmux_bridge.agents.mailbox import Mailbox
@@ -34,6 +34,8 @@ BUSY_TICK_S = 0.02
 RETRY_S = 0.5
 ASK_TIMEOUT_S = 30.0
 ASLEEP = frozenset({AgentState.ABSENT, AgentState.PARKED, AgentState.ENDED})
+IDLE = AgentState.IDLE
+ON_THE_WAY = frozenset({Receipt.BUFFERED, Receipt.TYPED})
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -49,11 +51,13 @@ class Supervisor:
         sender: Types prompts.
         watcher: Looks at one Claude.
         clock: Instants and durations.
+        paused: Why a session's prompts wait in their queue; None where nothing holds them.
     """
 
     def __init__(
         self, *, store: Store, terminal: Terminal, starter: Callable[[], Starter],
         sender: PromptSender, watcher: Watcher, clock: Clock,
+        paused: Callable[[SessionKey], str | None] = lambda _key: None,
     ) -> None:  # fmt: skip
         self._store = store
         self._terminal = terminal
@@ -66,12 +70,12 @@ class Supervisor:
         self._roster = PaneRoster(terminal, clock)
         self._delivery = Delivery(
             store=store, sender=sender, watcher=watcher, watched=self._watched,
-            wake=self.start_agent,
+            wake=self.start_agent, paused=paused,
         )  # fmt: skip
         self._wake = threading.Event()
         self._mailbox = Mailbox(self._wake.set)
         self._stopping = threading.Event()
-        self._prompts_may_wait = True
+        self._prompts_may_wait = self._modes_may_differ = True
         self._retry_at = 0.0
         self._thread = threading.Thread(target=self._run, name="agents", daemon=True)
         self.changed = threading.Condition()
@@ -91,7 +95,7 @@ class Supervisor:
 
     def nudge(self) -> None:
         """The store holds something new for the panes."""
-        self._prompts_may_wait = True
+        self._prompts_may_wait = self._modes_may_differ = True
         self._wake.set()
 
     def panes_changed(self) -> None:
@@ -124,6 +128,7 @@ class Supervisor:
         if self._starter is None:
             self._starter = self._build_starter()
         self._watcher.clear(key)
+        self._watcher.prepare(key)
         return self._begin(self._starter.start(key))
 
     def stop_agent(self, key: SessionKey, why: str) -> Agent:
@@ -188,6 +193,8 @@ class Supervisor:
             every_s = START_LIST_EVERY_S if self._is_starting() else LIST_EVERY_S
             self._roster.refresh(every_s=every_s)
         news = [self._look_safely(key) for key in list(self._watched)]
+        if self._modes_may_differ:
+            self._fit_modes()
         if self._prompts_may_wait or self._sender.is_waiting:
             news.append(self._move_prompts())
         if any(news):
@@ -203,6 +210,28 @@ class Supervisor:
             self._retry_at = self._clock.monotonic() + RETRY_S
         self._prompts_may_wait = self._prompts_may_wait or step is not Step.WAITING
         return step is Step.MOVED
+
+    def _fit_modes(self) -> None:
+        """An idle Claude that was started in another mode than its session's is started anew.
+
+        One that works is looked at again when its turn is over, and after a prompt on its way.
+        """
+        self._modes_may_differ = False
+        typed = {one.key for one in self._store.prompts.open() if one.receipt in ON_THE_WAY}
+        for key, watched in list(self._watched.items()):
+            session = self._store.sessions.get(key)
+            mode = watched.agent.mode or SessionMode.UNATTENDED
+            if session is None or session.mode is mode or watched.agent.state is not IDLE:
+                continue
+            if key in typed or self._store.prompts.open_turns(key):
+                self._modes_may_differ = True
+                continue
+            try:
+                self._put_to_sleep(key, f"started anew as {session.mode}", AgentState.PARKED)
+                self.start_agent(key)
+            except BuilderError as error:
+                facts = {"session_id": key.session_id, "why": error.message}
+                logger.warning("not started in its mode", extra=facts)
 
     def _is_starting(self) -> bool:
         return any(w.agent.state is AgentState.STARTING for w in self._watched.values())
@@ -248,6 +277,7 @@ class Supervisor:
             self._ready(watched)
         if agent.state is AgentState.ENDED:
             self._forget(agent.key)
+        self._modes_may_differ = self._modes_may_differ or agent.state is IDLE
 
     def _ready(self, watched: Watched) -> None:
         """A start on the last rung says that the conversation is a new one."""
@@ -299,6 +329,7 @@ class Supervisor:
 
     def _forget(self, key: SessionKey) -> None:
         self._watched.pop(key, None)
+        self._watcher.forget(key)
         if self._starter is not None:
             self._starter.finished(key)
 
@@ -312,6 +343,7 @@ class Supervisor:
             self._watched[agent.key] = self._watcher.begin(agent, started_at=born_at)
             if agent.state is AgentState.STARTING:
                 self._adopt_start(agent, born_at or self._clock.now())
+        self._watcher.forget_sleeping()
 
     def _adopt_start(self, agent: Agent, began_at: datetime) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +13,15 @@ from core.models.prompt import NOT_LOGGED_IN, RATE_LIMITED, Prompt
 from core.models.session import Agent, SessionKey
 from core.models.states import AgentState, Receipt, TurnOutcome
 from core.store.store import Store
+from tmux_bridge.agents.accounting import Account, Accountant
+from tmux_bridge.agents.memory_audit import MemoryAudit
 from tmux_bridge.agents.roster import Life
 from tmux_bridge.agents.screen import composer_is_drawn, last_words
 from tmux_bridge.agents.sender import PromptSender
 from tmux_bridge.agents.terminal import Terminal
-from tmux_bridge.claude.hooks import HookEvent, HookInbox
+from tmux_bridge.approvals import ApprovalDesk
+from tmux_bridge.claude.hooks import HookEvent
+from tmux_bridge.claude.inbox import FLOODED, HookInbox
 from tmux_bridge.claude.receipts import is_receipt
 from tmux_bridge.claude.registry import RegistryEntry, read_registry
 from tmux_bridge.claude.state import Evidence, TurnEnded, TurnFact, TurnStarted, Watch, fuse
@@ -40,9 +45,6 @@ FAILURES = {
     "unknown": "The turn failed, and Claude gives no kind of reason",
 }
 
-SWEEPS = 50
-"""A flooded folder is emptied by the next looks too."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -53,6 +55,8 @@ class Watched:
     inbox: HookInbox
     transcripts: TranscriptReader
     watch: Watch
+    account: Account
+    memory: MemoryAudit
     mark: str = ""
     registry_read_at: float = 0.0
     registry: RegistryEntry | None = None
@@ -68,13 +72,15 @@ class Watcher:
 
     def __init__(
         self, store: Store, terminal: Terminal, sender: PromptSender, clock: Clock, *,
-        isolation: bool,
+        isolation: bool, desk: ApprovalDesk,
     ) -> None:  # fmt: skip
         self._store = store
         self._terminal = terminal
         self._sender = sender
         self._clock = clock
         self._isolation = isolation
+        self._desk = desk
+        self._accountant = Accountant(store, clock)
 
     def begin(self, agent: Agent, *, started_at: datetime | None) -> Watched:
         """Start to watch.
@@ -84,23 +90,38 @@ class Watcher:
             started_at: Processes older than this are not this one; None where nobody knows.
         """
         paths = self._store.root.session(agent.key.user_id, agent.key.session_id)
+        self._desk.begin(agent.key)
         return Watched(
             inbox=HookInbox(paths.hooks, clock=self._clock),
             transcripts=TranscriptReader(paths.claude_config, paths.root),
             watch=Watch(agent=agent, turn_open=bool(self._store.prompts.open_turns(agent.key))),
+            account=self._accountant.open(paths),
+            memory=MemoryAudit(agent.key, paths),
             started_at=started_at,
         )
 
     def clear(self, key: SessionKey) -> None:
         """Forget what a dead process left, so that it is not taken for news of the next."""
+        self._desk.withdraw(key)
         paths = self._store.root.session(key.user_id, key.session_id)
-        inbox = HookInbox(paths.hooks, clock=self._clock)
-        for _ in range(SWEEPS):
-            events = inbox.pending()
-            if not events:
-                break
-            inbox.consume(events)
+        HookInbox(paths.hooks, clock=self._clock).discard()
         self._store.prompts.end_turns(key, TurnOutcome.FAILED, "Claude ended during the turn.")
+
+    def prepare(self, key: SessionKey) -> None:
+        """Before a start: what its hooks need is there.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        self._desk.prepare(key)
+
+    def forget(self, key: SessionKey) -> None:
+        """The process is gone."""
+        self._desk.forget(key)
+
+    def forget_sleeping(self) -> None:
+        """At a worker's start: what Claudes asked that ended while no worker was there."""
+        self._desk.withdraw_orphans()
 
     def look(self, watched: Watched, life: Life) -> bool:
         """Read, fuse and commit once; whether anything changed.
@@ -109,17 +130,25 @@ class Watcher:
         """
         events = watched.inbox.pending()
         before = watched.watch
-        after, facts = fuse(before, self._evidence(watched, events, life))
+        asked = self._desk.intake(before.agent, events)
+        after, facts = fuse(before, self._evidence(watched, asked.events, life))
+        after = _with_warning(after, watched.inbox)
         changed = bool(facts) or after.agent != before.agent
-        if changed:
+        if changed or asked.approvals:
             with self._store.transaction():
                 for fact in facts:
                     self._apply(after.agent.key, fact)
                 self._store.agents.put(after.agent)
+                self._desk.store(asked.approvals)
         watched.watch = after
+        self._desk.stored(asked.approvals)
+        self._desk.look(after.agent)
         if events:
             watched.mark = events[-1].name
+            watched.memory.look(events)
             watched.inbox.consume(events)
+        has_ended = any(isinstance(fact, TurnEnded) for fact in facts)
+        self._accountant.look(watched.account, after.agent, turn_ended=has_ended)
         return changed
 
     def wait_written(self, watched: Watched) -> None:
@@ -139,7 +168,7 @@ class Watcher:
         now = f"{self._clock.now().timestamp() * 1e9:.0f}"
         return min(watched.inbox.newest() or watched.mark, now)
 
-    def _evidence(self, watched: Watched, events: list[HookEvent], life: Life) -> Evidence:
+    def _evidence(self, watched: Watched, events: Sequence[HookEvent], life: Life) -> Evidence:
         starting = watched.agent.state is AgentState.STARTING
         if events or starting or self._is_due(watched):
             self._read_registry(watched)
@@ -214,6 +243,14 @@ class Watcher:
             if prompt.receipt in {*typed, Receipt.UNKNOWN} and fact.name > (prompt.mark or "")
         ]
         return sorted(newer, key=lambda prompt: prompt.receipt not in typed)
+
+
+def _with_warning(watch: Watch, inbox: HookInbox) -> Watch:
+    """A flooded folder is told with the state, which it may make late."""
+    evidence = watch.agent.evidence
+    if not inbox.is_flooded or evidence.endswith(FLOODED):
+        return watch
+    return replace(watch, agent=replace(watch.agent, evidence=f"{evidence}; {FLOODED}"))
 
 
 def _message(fact: TurnEnded) -> str | None:

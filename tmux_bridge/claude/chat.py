@@ -27,13 +27,6 @@ class _Origin(msgspec.Struct):
     kind: str = "human"
 
 
-class _Usage(msgspec.Struct):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-
-
 class _Block(msgspec.Struct):
     type: str
     text: str = ""
@@ -47,9 +40,7 @@ class _Block(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     content: str | list[_Block] = ""
-    id: str = ""
     stop_reason: str | None = None
-    usage: _Usage | None = None
 
 
 class _Line(msgspec.Struct, rename="camel"):
@@ -87,7 +78,6 @@ class Chat:
     """The items of one transcript, built line by line."""
 
     def __init__(self, folder: str = "") -> None:
-        self.usage: dict[str, tuple[int, int, int, int]] = {}
         self._folder = folder
         self._items: dict[str, ChatItem] = {}
         self._last: _Line | None = None
@@ -127,8 +117,6 @@ class Chat:
         return TranscriptTail(is_finished=finished, message=text or None if finished else None)
 
     def _add_answer(self, entry: _Line, message: _Message) -> None:
-        if message.usage is not None and message.id:
-            self.usage[message.id] = _counts(message.usage)
         for index, block in enumerate(_blocks(message)):
             key = f"{entry.uuid}:{index}"
             if block.type == "text" and block.text.strip():
@@ -254,10 +242,3 @@ def _between_ms(begun: datetime | None, ended: datetime | None) -> int | None:
     if begun is None or ended is None:
         return None
     return max(0, round((ended - begun).total_seconds() * 1000))
-
-
-def _counts(usage: _Usage) -> tuple[int, int, int, int]:
-    return (
-        usage.input_tokens, usage.output_tokens,
-        usage.cache_read_input_tokens, usage.cache_creation_input_tokens,
-    )  # fmt: skip

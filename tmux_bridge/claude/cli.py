@@ -1,4 +1,4 @@
-"""Where the Claude CLI is, which version it is, and whether anybody is logged in."""
+"""Where the Claude CLI is and which version it is."""
 
 from __future__ import annotations
 
@@ -10,23 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from core.errors import LoginNeededError, MissingProgramError
+from core.errors import MissingProgramError
 from core.paths import CHECKOUT
 
 TESTED_VERSION = "2.1.330"
 INSTALL = f"npm install -g @anthropic-ai/claude-code@{TESTED_VERSION}"
 
-CREDENTIALS = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "AWS_BEARER_TOKEN_BEDROCK",
-)
-"""Variables that are a login by themselves."""
-
-_PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 _ELF = b"\x7fELF"
 
 
@@ -43,19 +32,6 @@ class ClaudeProgram:
     command: Path
     executable: Path
     folders: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginStatus:
-    """Whether Claude can reach its model. `method` says by what."""
-
-    is_logged_in: bool
-    method: str
-
-
-class _AuthStatus(msgspec.Struct, rename="camel"):
-    logged_in: bool = False
-    auth_method: str = "stored login"
 
 
 def find_program(command: str, environ: Mapping[str, str]) -> ClaudeProgram:
@@ -91,38 +67,6 @@ def read_version(program: ClaudeProgram) -> str:
             remedy=INSTALL,
         )
     return found[0]
-
-
-def login_status(program: ClaudeProgram, environ: Mapping[str, str]) -> LoginStatus:
-    """Whether Claude is logged in, by the environment or by its own stored login. No request.
-
-    Raises:
-        MissingProgramError: The CLI does not start.
-    """
-    for name in (*CREDENTIALS, *_PROVIDERS):
-        if environ.get(name):
-            return LoginStatus(is_logged_in=True, method=name)
-    answer = _run(program, ["auth", "status"], environ)
-    try:
-        status = msgspec.json.decode(answer.stdout.encode(), type=_AuthStatus)
-    except (msgspec.MsgspecError, ValueError):
-        return LoginStatus(is_logged_in=False, method="unknown")
-    return LoginStatus(is_logged_in=status.logged_in, method=status.auth_method)
-
-
-def require_login(program: ClaudeProgram, environ: Mapping[str, str]) -> LoginStatus:
-    """As `login_status`.
-
-    Raises:
-        LoginNeededError: Nobody is logged in.
-    """
-    status = login_status(program, environ)
-    if not status.is_logged_in:
-        raise LoginNeededError(
-            "Claude is not logged in, so it cannot write a site.",
-            remedy=f"{program.command.name} auth login, or set ANTHROPIC_API_KEY.",
-        )
-    return status
 
 
 def _run(

@@ -6,33 +6,20 @@ links, bounded in size and number, and what cannot be understood is set aside.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
+import hashlib
 import re
-import stat
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
 
-from core.clock import Clock, SystemClock
-from core.files import read_regular
-
-logger = logging.getLogger(__name__)
-
 SIZE_LIMIT = 1024 * 1024
-SWEEP_LIMIT = 200
-_LISTING_LIMIT = 5000
-_SET_ASIDE_LIMIT = 20
-_FUTURE_S = 60
-_SETTLED_NS = 50_000_000
 _NAME = re.compile(r"(\d{9,19})N?-\d{1,10}\.json")
-_ASIDE = ".bad-"
 _QUESTION_CHARS = 500
+_NAME_CHARS = 200
+QUESTION_TOOL = "AskUserQuestion"
+"""The tool by which Claude itself asks: answered by keys, never by an approval."""
 
 
 class HookName(StrEnum):
@@ -42,10 +29,26 @@ class HookName(StrEnum):
     SESSION_END = "SessionEnd"
     PROMPT = "UserPromptSubmit"
     PERMISSION = "PermissionRequest"
+    TAKEN = "ApprovalTaken"
+    """Not the CLI's but our own hook's: it has handed an answer on. `prompt_id` names which."""
     TOOL_DONE = "PostToolUse"
     STOP = "Stop"
     STOP_FAILURE = "StopFailure"
     INSTRUCTIONS = "InstructionsLoaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionAsk:
+    """A call of a tool that Claude may not make by itself.
+
+    Attributes:
+        tool_input: Its input, JSON as the CLI wrote it.
+        sha256: Digest of the whole event, as it was read.
+    """
+
+    tool_name: str
+    tool_input: bytes
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class HookEvent:
         background_tasks: How many sub-agents still run at a Stop.
         question: What a waiting Claude asks, one line.
         file_path: The memory file of InstructionsLoaded.
+        permission: What a PermissionRequest asks for; None for a question of Claude's own.
     """
 
     name: str
@@ -75,6 +79,7 @@ class HookEvent:
     tool_name: str | None = None
     question: str | None = None
     file_path: str | None = None
+    permission: PermissionAsk | None = None
 
     @property
     def is_synthetic(self) -> bool:
@@ -131,119 +136,34 @@ def decode_event(name: str, content: bytes) -> HookEvent:
         tool_name=payload.tool_name,
         question=_question(payload) if payload.tool_name else None,
         file_path=payload.file_path,
+        permission=_permission(payload, content),
     )
 
 
-class HookInbox:
-    """The events of one session's `state/hooks/`, oldest first, each until it is consumed."""
-
-    def __init__(self, folder: Path, *, clock: Clock | None = None) -> None:
-        self._folder = folder
-        self._clock = clock or SystemClock()
-        self._seen_change: int | None = None
-        self._undeletable: set[str] = set()
-
-    def newest(self) -> str | None:
-        """The name of the newest event now: only later ones answer what is typed next."""
-        names = self._names()
-        return names[-1] if names else None
-
-    def pending(self, limit: int = SWEEP_LIMIT) -> list[HookEvent]:
-        """Events that nobody consumed, at most `limit`; one stat when nothing has changed."""
-        change = self._change()
-        if change is None or change == self._seen_change:
-            return []
-        settled = self._clock.now().timestamp() * 1e9 - change > _SETTLED_NS
-        names = [name for name in self._names() if name not in self._undeletable]
-        events = [event for name in names[:limit] if (event := self._read(name)) is not None]
-        complete = len(names) <= limit and not events
-        self._seen_change = change if settled and complete else None
-        return events
-
-    def consume(self, events: Iterable[HookEvent]) -> None:
-        """The events are in the store: remove their files.
-
-        A pane may have taken the right to remove them; they are not read a second time then.
-        """
-        for event in events:
-            try:
-                (self._folder / Path(event.name).name).unlink(missing_ok=True)
-            except OSError:
-                self._undeletable.add(event.name)
-
-    def _change(self) -> int | None:
-        try:
-            return self._folder.stat().st_ctime_ns
-        except OSError:
-            return None
-
-    def _names(self) -> list[str]:
-        names: list[str] = []
-        hidden: list[str] = []
-        try:
-            with os.scandir(self._folder) as entries:
-                for _, entry in zip(range(_LISTING_LIMIT), entries, strict=False):
-                    (hidden if entry.name.startswith(".") else names).append(entry.name)
-        except OSError:
-            return []
-        self._clear_hidden(hidden)
-        return sorted(self._accepted(names), key=_order)
-
-    def _accepted(self, names: Sequence[str]) -> list[str]:
-        latest = self._clock.now().timestamp() + _FUTURE_S
-        good = []
-        for name in names:
-            if _NAME.fullmatch(name) is None:
-                self._set_aside(name, "not the name of an event")
-            elif _instant(name).timestamp() > latest:
-                self._set_aside(name, "from the future")
-            else:
-                good.append(name)
-        return good
-
-    def _read(self, name: str) -> HookEvent | None:
-        content = read_regular(self._folder, name, limit=SIZE_LIMIT)
-        if content is None:
-            self._set_aside(name, "not a regular file within the limit")
-            return None
-        try:
-            return decode_event(name, content)
-        except ValueError as error:
-            self._set_aside(name, str(error)[:200])
-            return None
-
-    def _set_aside(self, name: str, reason: str) -> None:
-        """Out of the way under a hidden name, kept for a look; it never blocks the others."""
-        logger.warning("hook event set aside", extra={"folder": str(self._folder), "why": reason})
-        with contextlib.suppress(OSError):
-            os.rename(self._folder / name, self._folder / f"{_ASIDE}{name[:200]}")  # noqa: PTH104 - never follows a link
-
-    def _clear_hidden(self, names: Sequence[str]) -> None:
-        """Keep the last ones; a temporary file that is still being written is a new one."""
-        if len(names) <= _SET_ASIDE_LIMIT:
-            return
-        aged = sorted(names, key=self._changed_at)
-        for name in aged[:-_SET_ASIDE_LIMIT]:
-            with contextlib.suppress(OSError):
-                (self._folder / name).unlink()
-
-    def _changed_at(self, name: str) -> int:
-        try:
-            info = (self._folder / name).lstat()
-        except OSError:
-            return 0
-        return info.st_ctime_ns if stat.S_ISREG(info.st_mode) else 0
+def is_event_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
 
 
-def _order(name: str) -> tuple[int, str]:
+def name_order(name: str) -> tuple[int, str]:
     digits = name.partition("-")[0].rstrip("N")
     return int(digits.ljust(19, "0")), name
 
 
 def _instant(name: str) -> datetime:
-    if _NAME.fullmatch(name) is None:
+    if not is_event_name(name):
         raise ValueError("not the name of an event")
-    return datetime.fromtimestamp(_order(name)[0] / 1e9, tz=UTC)
+    return datetime.fromtimestamp(name_order(name)[0] / 1e9, tz=UTC)
+
+
+def _permission(payload: _Payload, content: bytes) -> PermissionAsk | None:
+    is_ask = payload.hook_event_name == HookName.PERMISSION and payload.tool_name
+    if not is_ask or payload.tool_name == QUESTION_TOOL:
+        return None
+    return PermissionAsk(
+        tool_name=str(payload.tool_name)[:_NAME_CHARS],
+        tool_input=bytes(payload.tool_input),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _question(payload: _Payload) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,9 +24,16 @@ from core.models.execution import Json
 from tmux_bridge.claude.cli import TESTED_VERSION
 
 _DOCUMENT = ".claude.json"
+_CREDENTIALS = ".credentials.json"
 _LIMIT = 32 * 1024 * 1024
 _KEY_TAIL = 20
 _GIT_TIMEOUT_S = 20
+_SETTINGS = "settings.json"
+_OBEYED = ("agents", "commands", "hooks", "output-styles", "rules", "skills")
+"""Folders below the CLI's own that it takes instructions from."""
+
+_GRANTS = ("allowedTools", "mcpServers", "enabledMcpjsonServers", "hooks")
+"""What a project's entry in the CLI's own document could allow by itself."""
 
 
 def home_folder(config: Path) -> Path:
@@ -52,25 +61,67 @@ def seed_config(config: Path, folder: Path, *, api_key: str | None = None) -> No
         write_atomically(config / _DOCUMENT, json.dumps(document).encode())
 
 
-def carry_login(config: Path, environ: Mapping[str, str]) -> bool:
-    """Give a session the operator's stored login, where the environment holds none.
+def seal_config(config: Path) -> None:
+    """Empty what the CLI would obey from its own folder besides the session's `.claude`.
+
+    The folder is the pane's to write: rules, hooks, agents or a CLAUDE.md that somebody left there
+    would be a second set of settings that no lock file knows.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    for path in _sealed_folders(config):
+        try:
+            (config / "CLAUDE.md").unlink(missing_ok=True)
+            _make_empty(path)
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be emptied: {error.strerror}.", remedy=f"rm -r {path}"
+            ) from error
+    write_atomically(config / _SETTINGS, b"{}\n")
+
+
+def sealed_paths(config: Path) -> tuple[Path, ...]:
+    """What the CLI may read below its folder and nobody in the pane may write."""
+    return (config / _SETTINGS, *_sealed_folders(config))
+
+
+def _sealed_folders(config: Path) -> tuple[Path, ...]:
+    return tuple(config / name for name in _OBEYED)
+
+
+def _make_empty(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+    path.mkdir(mode=0o700)
+
+
+def drop_carried_login(config: Path) -> bool:
+    """Remove an interactive login from a session's folder, and the account that came with it.
+
+    Earlier versions copied the operator's. It holds a refresh token, which every session would
+    renew under the others, and it would win over the token that the session gets.
 
     Returns:
-        Whether there was one. A newer one in the session stays: the CLI refreshes it in place.
+        Whether there was one.
+
+    Raises:
+        StorageError: It cannot be removed.
     """
-    own = _operator_config(environ)
-    name = ".credentials.json"
-    content = read_regular(own, name, limit=_LIMIT) if own.is_dir() else None
-    if content is None:
-        return False
     with _locked(config):
-        theirs, ours = (own / name).stat().st_mtime_ns, config / name
-        if not ours.is_file() or ours.lstat().st_mtime_ns < theirs:
-            write_atomically(ours, content)
-        account = _operator_account(environ)
-        if account is not None:
-            document = _read(config)
-            document["oauthAccount"] = account
+        try:
+            (config / _CREDENTIALS).unlink()
+        except (FileNotFoundError, IsADirectoryError):
+            return False
+        except OSError as error:
+            raise StorageError(
+                f"The copied login {config / _CREDENTIALS} cannot be removed: {error.strerror}.",
+                remedy=f"rm -r {shlex.quote(str(config / _CREDENTIALS))}",
+            ) from error
+        document = _read(config)
+        if document.pop("oauthAccount", None) is not None:
             write_atomically(config / _DOCUMENT, json.dumps(document).encode())
     return True
 
@@ -158,6 +209,10 @@ def _merge(document: dict[str, Json], folder: Path, api_key: str | None) -> None
     project = _child(_child(document, "projects"), str(folder.resolve()))
     project["hasTrustDialogAccepted"] = True
     project["hasCompletedProjectOnboarding"] = True
+    for name in _GRANTS:
+        project.pop(name, None)
+    for name in ("bypassPermissionsModeAccepted", "mcpServers"):
+        document.pop(name, None)
     if api_key is not None:
         responses = _child(document, "customApiKeyResponses")
         approved = responses.get("approved")
@@ -173,18 +228,3 @@ def _child(document: dict[str, Json], name: str) -> dict[str, Json]:
     if not isinstance(value, dict):
         value = document[name] = {}
     return value
-
-
-def _operator_config(environ: Mapping[str, str]) -> Path:
-    chosen = environ.get("CLAUDE_CONFIG_DIR")
-    return Path(chosen) if chosen else Path(environ.get("HOME", "/nonexistent")) / ".claude"
-
-
-def _operator_account(environ: Mapping[str, str]) -> Json:
-    chosen = environ.get("CLAUDE_CONFIG_DIR")
-    folder = Path(chosen) if chosen else Path(environ.get("HOME", "/nonexistent"))
-    try:
-        content = (folder / _DOCUMENT).read_bytes()
-    except OSError:
-        return None
-    return _object(content).get("oauthAccount")

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from core.models.session import Agent
 from core.models.states import AgentState, Needs, TurnOutcome
-from tmux_bridge.claude.hooks import HookEvent, HookName
+from tmux_bridge.claude.hooks import QUESTION_TOOL, HookEvent, HookName
 from tmux_bridge.claude.registry import RegistryEntry, RegistryStatus
 
 DISAGREEMENT_S = 2.0
@@ -98,6 +98,7 @@ class Watch:
         disagrees_since_s: Monotonic second since when the registry has another opinion, or, in a
             start, since when it says idle.
         started: A SessionStart was seen since the process began.
+        answered: The hook has handed an answer on since the question was asked.
     """
 
     agent: Agent
@@ -106,6 +107,7 @@ class Watch:
     starting_since_s: float | None = None
     disagrees_since_s: float | None = None
     started: bool = False
+    answered: bool = False
 
     @property
     def wants_tail(self) -> bool:
@@ -195,12 +197,20 @@ def _on_prompt(watch: Watch, event: HookEvent, facts: list[TurnFact]) -> Watch:
 
 
 def _on_permission(watch: Watch, event: HookEvent, _facts: list[TurnFact]) -> Watch:
-    asks = event.tool_name == "AskUserQuestion"
+    asks = event.tool_name == QUESTION_TOOL
     watch = _turn_to(
         watch, AgentState.NEEDS_YOU, "hook", f"PermissionRequest {event.tool_name}", event.at
     )
     needs = Needs.QUESTION if asks else Needs.PERMISSION
     return replace(watch, agent=replace(watch.agent, needs=needs, question=event.question))
+
+
+def _on_taken(watch: Watch, _event: HookEvent, _facts: list[TurnFact]) -> Watch:
+    """Believed together with the registry only: another question may be open beside this one.
+
+    An answer that comes before the dialog is drawn leaves no trace in the registry.
+    """
+    return replace(watch, answered=watch.agent.state is AgentState.NEEDS_YOU)
 
 
 def _on_tool_done(watch: Watch, event: HookEvent, _facts: list[TurnFact]) -> Watch:
@@ -235,6 +245,7 @@ _HANDLERS: Mapping[str, Callable[[Watch, HookEvent, list[TurnFact]], Watch]] = {
     HookName.SESSION_END: _on_end,
     HookName.PROMPT: _on_prompt,
     HookName.PERMISSION: _on_permission,
+    HookName.TAKEN: _on_taken,
     HookName.TOOL_DONE: _on_tool_done,
     HookName.STOP: _on_stop,
     HookName.STOP_FAILURE: _on_failure,
@@ -296,7 +307,7 @@ def _apply_registry(
     for_s = evidence.monotonic_s - since
     certain = evidence.tail is not None and evidence.tail.is_interrupted and watch.turn_open
     certain = certain and entry.status is RegistryStatus.IDLE and for_s >= SETTLED_S
-    if for_s < DISAGREEMENT_S and not certain and not _answered(watch.agent, entry):
+    if for_s < DISAGREEMENT_S and not certain and not _answered(watch, entry):
         return watch
     return _believe(watch, entry, evidence, facts, for_s)
 
@@ -311,11 +322,12 @@ def _agrees(agent: Agent, entry: RegistryEntry) -> bool:
     }[entry.status] is agent.state
 
 
-def _answered(agent: Agent, entry: RegistryEntry) -> bool:
+def _answered(watch: Watch, entry: RegistryEntry) -> bool:
     """Busy since after the question was asked: somebody answered it."""
+    agent = watch.agent
     asked = agent.state is AgentState.NEEDS_YOU and agent.since is not None
     later = agent.since is not None and entry.since > agent.since
-    return asked and later and entry.status is RegistryStatus.BUSY
+    return asked and (later or watch.answered) and entry.status is RegistryStatus.BUSY
 
 
 def _believe(
@@ -362,4 +374,4 @@ def _turn_to(watch: Watch, state: AgentState, source: str, why: str, at: datetim
         watch.agent, state=state, needs=None, question=None, source=source, evidence=why,
         since=watch.agent.since if same else at,
     )  # fmt: skip
-    return replace(watch, agent=agent, disagrees_since_s=None)
+    return replace(watch, agent=agent, disagrees_since_s=None, answered=False)

@@ -61,14 +61,17 @@ class ScriptedModel:
         port: 0 takes a free one.
         log: A file that gets one JSON line per request.
         keep: How many of the newest requests are remembered.
+        keeps_bodies: Remember what was sent, whole, by the request's number.
     """
 
     def __init__(
         self, script: Script, *, key: str | None = None, port: int = 0, log: Path | None = None,
-        keep: int = 10_000,
+        keep: int = 10_000, keeps_bodies: bool = False,
     ) -> None:  # fmt: skip
         self.key = key
         self.requests: list[RequestRecord] = []
+        self.bodies: dict[int, bytes] = {}
+        self.keeps_bodies = keeps_bodies
         self.chooser = Chooser(script)
         self.stopping = threading.Event()
         self.last_request = time.monotonic()
@@ -201,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body(headers)
         if path == _COUNT:
             return self._finish(record, {"input_tokens": max(1, len(body) // 4)})
+        if self._model.keeps_bodies:
+            self._model.bodies[record.number] = body
         request = parse(body, headers)
         chosen = self._model.chooser.choose(request)
         record.kind, record.turn, record.session = request.kind, chosen.turn, request.session

@@ -7,9 +7,7 @@ environment (`-N` forbids that here).
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+import subprocess
 from pathlib import Path
 
 from tmux_bridge.tmux.errors import TmuxCommandError, gone, missing_tmux, silent
@@ -37,37 +35,22 @@ class LifeCycle:
         words = [argument(word) for word in commands[0]]
         for command in commands[1:]:
             words += [SEPARATOR, *(argument(word) for word in command)]
-        return self._within(words, timeout_s)
+        return self._ask(words, timeout_s)
 
-    def _within(self, words: list[str], timeout_s: float) -> list[str]:
-        """libtmux waits for ever, so it waits in a thread of its own."""
-        answer: Future[list[str]] = Future()
-        thread = threading.Thread(
-            target=self._call, args=(words, answer), name="tmux-libtmux", daemon=True
-        )
-        thread.start()
-        try:
-            return answer.result(timeout_s)
-        except FutureTimeoutError as error:
-            raise silent(words[0], timeout_s) from error
-
-    def _call(self, words: list[str], answer: Future[list[str]]) -> None:
-        try:
-            answer.set_result(self._libtmux(words))
-        except BaseException as error:  # noqa: BLE001 - carried to the waiting thread
-            answer.set_exception(error)
-
-    def _libtmux(self, words: list[str]) -> list[str]:
-        import libtmux  # noqa: PLC0415 - 150 ms, and not before a terminal is taken over
+    def _ask(self, words: list[str], timeout_s: float) -> list[str]:
         from libtmux.exc import LibTmuxException, TmuxCommandNotFound  # noqa: PLC0415
 
-        server = libtmux.Server(
-            socket_path=self._socket, config_file=str(self._config), tmux_bin=self._program
+        from tmux_bridge.tmux.plain_client import PlainServer  # noqa: PLC0415 - libtmux: 150 ms
+
+        server = PlainServer(
+            socket=self._socket, config=self._config, program=self._program, timeout_s=timeout_s
         )
         try:
             done = server.cmd("-uN", *words)
         except TmuxCommandNotFound as error:
             raise missing_tmux(self._program) from error
+        except subprocess.TimeoutExpired as error:
+            raise silent(words[0], timeout_s) from error
         except LibTmuxException as error:
             raise _refused(words[0], str(error)) from error
         if done.returncode or done.stderr:

@@ -7,14 +7,17 @@ import platform
 import re
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.clock import to_text
-from core.errors import BuilderError
+from core.errors import BuilderError, LoginNeededError
 from core.files import make_private_folder, read_regular
+from core.login import read_login
 from core.paths import state_folder
+from core.redaction import learn, redacted, url_secrets
 from tui.cli.call import Call
 from tui.cli.faults import fault_log
 from tui.cli.verbs.config import shown_value
@@ -29,9 +32,6 @@ EXECUTIONS = 20
 
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d)\+?\d(?:[\s.()-]?\d){6,14}(?![\w.:-])")
-_SECRET = re.compile(
-    r"(?i)\b(sk-ant-[\w-]+|Bearer\s+[\w.~+/=-]+|AKIA[0-9A-Z]{16}|(?<=://)[^/@\s:]+:[^/@\s]+(?=@))"
-)
 
 
 def write_bundle(call: Call) -> Path:
@@ -45,6 +45,7 @@ def write_bundle(call: Call) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = folder / f"tmux-builder-{stamp}.zip"
     names = _customers(call)
+    learn(*_known_secrets(call))
     with path.open("wb") as stream:
         path.chmod(0o600)
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -55,16 +56,17 @@ def write_bundle(call: Call) -> Path:
 
 def redact(text: str, names: Iterable[str] = ()) -> str:
     """Masks e-mails, phones, secrets, and the given names of customers."""
+    text = redacted(text)
     for name in names:
         text = text.replace(name, "***")
-    text = _EMAIL.sub("***@***", _SECRET.sub("***", text))
+    text = _EMAIL.sub("***@***", text)
     return _PHONE.sub("+***", text)
 
 
 def _parts(call: Call) -> Iterable[tuple[str, str]]:
     """(name in the bundle, text); a part that cannot be had says why."""
     yield "about.json", _json({"version": VERSION, "python": platform.python_version(),
-                               "system": platform.platform(),
+                               "system": " ".join(platform.uname()[:1] + platform.uname()[2:5:2]),
                                "made_at": to_text(datetime.now(UTC))})  # fmt: skip
     makers: dict[str, Callable[[], Json]] = {
         "settings.json": lambda: _settings(call),
@@ -83,6 +85,13 @@ def _parts(call: Call) -> Iterable[tuple[str, str]]:
     for path in (call.runtime.worker_log, call.runtime.host_log, fault_log(call.environ)):
         content = read_regular(path.parent, path.name, limit=LOG_LIMIT_BYTES) or b""
         yield f"logs/{path.name}", content[-LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def _known_secrets(call: Call) -> Iterable[str]:
+    """What this process would not learn by itself; a token that is refused is none."""
+    yield from url_secrets(call.settings.store_url or "")
+    with suppress(LoginNeededError):
+        read_login(call.environ)
 
 
 def _settings(call: Call) -> Json:

@@ -111,6 +111,36 @@ ENTRIES = (
         ("tmux-builder session env list ana@example.org",),
     ),
     Entry(
+        "session mode", "approvals",
+        "Say who decides about what the settings do not allow: nobody, or you.",
+        ("tmux-builder session mode ana@example.org supervised",),
+    ),
+    Entry(
+        "session approvals", "approvals", "List what supervised Claudes ask you, or were allowed.",
+        (
+            "tmux-builder session approvals",
+            "tmux-builder session approvals ana@example.org --rules",
+        ),
+    ),
+    Entry(
+        "session approve", "approvals", "Allow what a supervised Claude asks.",
+        (
+            "tmux-builder session approve ana@example.org",
+            "tmux-builder session approve ana@example.org --for-session",
+        ),
+    ),
+    Entry(
+        "session deny", "approvals", "Deny what a supervised Claude asks, with a sentence for it.",
+        ('tmux-builder session deny ana@example.org --message "Use the picture in source"',),
+    ),
+    Entry(
+        "session forget-rule", "approvals", "Take back what was allowed for a session.",
+        (
+            'tmux-builder session forget-rule ana@example.org --tool Bash --subject "npm install"',
+            "tmux-builder session forget-rule ana@example.org --all",
+        ),
+    ),
+    Entry(
         "session kill", "session", "End a session's Claude; its files stay.",
         ("tmux-builder session kill ana@example.org -y",),
     ),
@@ -146,6 +176,14 @@ ENTRIES = (
         in_pane=True,
     ),
     Entry(
+        "cost", "cost", "Show what Claude and the clouds cost, and what the ceilings say.",
+        (
+            "tmux-builder cost",
+            "tmux-builder cost --by user --since 30d",
+            "tmux-builder cost ana@example.org --by session --json",
+        ),
+    ),
+    Entry(
         "check", "checks", "Ask the deployed site once and judge the answer.",
         ("tmux-builder check ana@example.org",), in_pane=True,
     ),
@@ -166,11 +204,34 @@ ENTRIES = (
         ("tmux-builder library validate --strict",),
     ),
     Entry(
+        "library diff", "injections", "Compare what a session has with the library of now.",
+        (
+            "tmux-builder library diff ana@example.org",
+            "tmux-builder library diff ana@example.org --patch",
+        ),
+    ),
+    Entry(
+        "library update", "injections", "Give sessions what the library holds now.",
+        (
+            "tmux-builder library update ana@example.org",
+            "tmux-builder library update --all -n",
+        ),
+        dry_run=True,
+    ),
+    Entry(
         "doctor", "doctor", "Check this computer; each fault comes with its fix.",
         (
             "tmux-builder doctor",
             "tmux-builder doctor --for aws --json",
             "tmux-builder doctor --policy aws > policy.json",
+        ),
+    ),
+    Entry(
+        "login", "login", "Keep the token with which every Claude starts; it comes from stdin.",
+        (
+            "tmux-builder login < token.txt",
+            "tmux-builder login --status",
+            "tmux-builder login --remove",
         ),
     ),
     Entry(
@@ -192,6 +253,10 @@ ENTRIES = (
     Entry(
         "config set", "config", "Change one setting in the account's file.",
         ("tmux-builder config set claude.park_after 30m",),
+    ),
+    Entry(
+        "config unset", "config", "Take one setting out of the account's file.",
+        ("tmux-builder config unset domain.zone",),
     ),
     Entry("config path", "config", "Show where the settings lie.", ("tmux-builder config path",)),
     Entry(

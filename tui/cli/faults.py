@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from core.clock import to_text
 from core.errors import BuilderError
 from core.files import make_private_folder
 from core.paths import state_folder
+from core.redaction import redacted
 
 LOG_NAME = "faults.log"
 LOG_LIMIT_BYTES = 1_000_000
@@ -23,7 +25,7 @@ def fault_log(environ: Mapping[str, str]) -> Path:
 def write_trace(error: Exception, command: str | None, environ: Mapping[str, str]) -> str:
     """Append the traceback; returns the file, or `stderr` where it can be written nowhere else."""
     path = fault_log(environ)
-    text = "".join(traceback.format_exception(error))
+    text = redacted("".join(traceback.format_exception(error)))
     entry = f"{to_text(datetime.now(UTC))} {command or 'tmux-builder'}\n{text}\n"
     try:
         make_private_folder(path.parent)
@@ -33,6 +35,6 @@ def write_trace(error: Exception, command: str | None, environ: Mapping[str, str
             path.chmod(0o600)
             stream.write(entry)
     except (OSError, BuilderError):
-        traceback.print_exception(error)
+        sys.stderr.write(text)
         return "stderr"
     return str(path)

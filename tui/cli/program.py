@@ -58,8 +58,10 @@ def end_with(error: BaseException, environ: Mapping[str, str]) -> int:
 def _guarded(call: Call, act: Callable[[], Outcome], *, wants_document: bool) -> int:
     """Run the verb; every way in which it can end becomes an outcome."""
     from core.errors import BuilderError  # noqa: PLC0415 - not for help
+    from core.process_log import guard_last_resort  # noqa: PLC0415
     from tui.cli.outcome import emit, failure, plain_data  # noqa: PLC0415
 
+    guard_last_resort()
     _watch_sigterm()
     try:
         outcome = act()

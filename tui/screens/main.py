@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
 
-from core.models.states import AgentState
+from core.models.states import AgentState, SessionMode
 from tui import messages
 from tui.actions import Scope, bindings
 from tui.plain import clean_line
@@ -133,6 +133,7 @@ class MainScreen(MainKeys, inherit_bindings=False):
 
     def situation(self) -> Situation:
         counts = self.index.counts
+        asked = self.parts.approval.approval if self.parts is not None else None
         return Situation(
             row=self.row,
             user_id=self._user_id,
@@ -140,6 +141,7 @@ class MainScreen(MainKeys, inherit_bindings=False):
             has_attach=self.terminal.attach is not None,
             has_demo=self.terminal.demo is not None,
             waiting=next(iter(counts.values()), 0),
+            has_rule=asked is not None and asked.rule_subject is not None,
         )
 
     def notice(self, text: str, *, is_bad: bool = False) -> None:
@@ -224,12 +226,12 @@ class MainScreen(MainKeys, inherit_bindings=False):
         return "Nothing was said yet. Press i and write to Claude."
 
     def _show_question(self, parts: Parts, row: SessionRow | None) -> None:
-        card, box = parts.question, parts.message
-        is_new = card.show(row.agent if row is not None else None)
-        if is_new and self.focused is box and box.is_blank:
+        box, is_new = parts.message, parts.ask(row, self.shown.detail)
+        card = parts.open_card
+        if is_new and card is not None and self.focused is box and box.is_blank:
             self.set_focus(card)
-        elif not card.is_open and self.focused is card:
-            self.set_focus(box)
+        elif self.focused in parts.cards and self.focused is not card:
+            self.set_focus(card or box)
 
     def _show_titles(self) -> None:
         row = self.row
@@ -238,6 +240,7 @@ class MainScreen(MainKeys, inherit_bindings=False):
             name = f" {clean_line(row.email)} {short_session(row.key.session_id)}"
             place = f" {row.session.host_provider} {row.session.site_type}"
             working = " · Claude works" if row.agent.state is AgentState.WORKING else ""
+            name += " · supervised" if row.session.mode is SessionMode.SUPERVISED else ""
         self.query_one("#chat").border_title = Content(f"2 Chat {name}{working}")
         self.query_one("#pane").border_title = Content(f"3 Live pane {name}")
         self.query_one("#deploy").border_title = Content(f"4 Deploy {place}")
@@ -248,8 +251,9 @@ class MainScreen(MainKeys, inherit_bindings=False):
         self.query_one("#sessions").border_subtitle = Content(text)
         header_row = self.row if self.tab != SESSIONS else None
         self.query_one(HeaderBar).show(
-            self.index.counts, scripted=self.index.has_scripted, row=header_row
-        )
+            self.index.counts, scripted=self.index.has_scripted, row=header_row,
+            uncontained=self.acts.services.sessions.is_uncontained,
+        )  # fmt: skip
         self.footer_changed()
 
     def panels_changed(self) -> None:

@@ -102,7 +102,7 @@ class MainKeys(SessionKeys, inherit_bindings=False):
         row = self.row
         if row is None:
             self.notice("no session is selected; the text stays here", is_bad=True)
-        elif self.parts is not None and self.parts.question.is_open:
+        elif self.parts is not None and self.parts.open_card is not None:
             self.notice("answer Claude first; the text stays here", is_bad=True)
         elif self.parts is not None:
             self.parts.message.taken()
@@ -129,6 +129,33 @@ class MainKeys(SessionKeys, inherit_bindings=False):
         self.shown.nudge_pane()
         self.set_timer(ANSWER_SEEN_S, card.doubt)
 
+    @on(messages.DecisionChosen)
+    def _decide(self, message: messages.DecisionChosen) -> None:
+        if self.parts is None:
+            return
+        card, approval = self.parts.approval, message.approval
+        card.answered("denied" if message.decision == "deny" else "allowed")
+        self.acts.decide(approval, message.decision, message.message)
+        self.set_timer(ANSWER_SEEN_S, lambda: card.doubt(approval.approval_id))
+
+    @on(messages.DecisionRefused)
+    def _may_answer_again(self, message: messages.DecisionRefused) -> None:
+        if self.parts is not None and self.parts.approval.approval == message.approval:
+            self.parts.approval.refused()
+        self.shown.read()
+
+    @on(messages.SentenceWanted)
+    def _ask_sentence(self, message: messages.SentenceWanted) -> None:
+        from core.models.approval import Decision  # noqa: PLC0415  # on use
+        from tui.screens.sentence import DenySentence  # noqa: PLC0415  # on use
+
+        def written(sentence: str | None) -> None:
+            if sentence is not None:
+                chosen = messages.DecisionChosen(message.approval, Decision.DENY, sentence)
+                self.post_message(chosen)
+
+        self.app.push_screen(DenySentence(message.approval), written)
+
     # What came of it
 
     @on(messages.ActFinished)
@@ -143,6 +170,12 @@ class MainKeys(SessionKeys, inherit_bindings=False):
         self.notify(
             f"{message.message}\n{message.remedy}", severity="error", markup=False, timeout=8
         )
+
+    @on(messages.CeilingTold)
+    def _tell_ceiling(self, message: messages.CeilingTold) -> None:
+        self.notice(message.text, is_bad=message.is_reached)
+        severity = "error" if message.is_reached else "warning"
+        self.notify(message.text, severity=severity, markup=False, timeout=8)  # type: ignore[arg-type]  # a literal
 
     @on(messages.SessionMade)
     def _made(self, message: messages.SessionMade) -> None:
@@ -175,6 +208,12 @@ class MainKeys(SessionKeys, inherit_bindings=False):
         from tui.screens.doctor import DoctorScreen  # noqa: PLC0415  # on use
 
         self.app.push_screen(DoctorScreen(self.acts.services))
+
+    def do_costs(self) -> None:
+        from tui.screens.costs import CostsScreen  # noqa: PLC0415  # on use
+
+        app: BuilderApp = self.app  # type: ignore[assignment]  # only this app opens the screen
+        self.app.push_screen(CostsScreen(self.acts.services, app.glyphs))
 
     def do_demo(self) -> None:
         demo = self.terminal.demo

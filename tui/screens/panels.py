@@ -19,7 +19,7 @@ WIDE = 160
 SESSIONS, CHAT, PANE, DEPLOY = 1, 2, 3, 4
 _PANEL_IDS = {SESSIONS: "#sessions", CHAT: "#middle", PANE: "#pane", DEPLOY: "#deploy"}
 _FOCUS_IDS = {SESSIONS: "#list", CHAT: "#chat-view", PANE: "#pane-view", DEPLOY: "#pipeline"}
-_RING = ("#list", "#chat-view", "#question", "#message", "#pane-view", "#pipeline")
+_RING = ("#list", "#chat-view", "#approval", "#question", "#message", "#pane-view", "#pipeline")
 
 
 class Panels(Screen[None], Acting, inherit_bindings=False):
@@ -81,8 +81,8 @@ class Panels(Screen[None], Acting, inherit_bindings=False):
         """The message box, or the question card while Claude waits and nothing is written."""
         self.focus_panel(CHAT)
         if self.parts is not None:
-            card, box = self.parts.question, self.parts.message
-            self.set_focus(card if card.is_open and box.is_blank else box)
+            card, box = self.parts.open_card, self.parts.message
+            self.set_focus(card if card is not None and box.is_blank else box)
 
     def do_panel_1(self) -> None:
         self.focus_panel(SESSIONS)
@@ -113,8 +113,8 @@ class Panels(Screen[None], Acting, inherit_bindings=False):
                 return
 
     def _can_go(self, part: Widget, panel: int) -> bool:
-        if self.parts is not None and part is self.parts.question:
-            return self.parts.question.is_open
+        if self.parts is not None and part in self.parts.cards:
+            return part is self.parts.open_card
         if self.app.size.width < NARROW:
             return panel != PANE or self.has_pane_view
         return self.is_visible(panel)

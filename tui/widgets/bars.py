@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tui.hints import Hint
 
 SCRIPTED = "model is scripted"
+UNCONTAINED = "isolation is off"
 
 
 class Bar(Widget):
@@ -43,17 +44,23 @@ class HeaderBar(Bar):
         self._glyphs = glyphs
         self._counts: dict[SessionState, int] | None = None
         self._row: SessionRow | None = None
-        self._scripted = False
+        self._scripted = self._uncontained = False
 
     def on_mount(self) -> None:
         self.set_interval(20, self.refresh)
 
     def show(
-        self, counts: dict[SessionState, int], *, scripted: bool, row: SessionRow | None
-    ) -> None:
-        """`row` is the session to name where the list itself is out of sight."""
-        if (counts, scripted, row) != (self._counts, self._scripted, self._row):
+        self, counts: dict[SessionState, int], *, scripted: bool, row: SessionRow | None,
+        uncontained: bool = False,
+    ) -> None:  # fmt: skip
+        """`row` is the session to name where the list itself is out of sight.
+
+        `uncontained` says that the operator switched the walls around sessions off.
+        """
+        shown = (self._counts, self._scripted, self._row, self._uncontained)
+        if (counts, scripted, row, uncontained) != shown:
             self._counts, self._scripted, self._row = dict(counts), scripted, row
+            self._uncontained = uncontained
             self.refresh()
 
     def parts(self, width: int) -> list[Part]:
@@ -67,6 +74,8 @@ class HeaderBar(Bar):
         else:
             left += self._count_parts(self._counts, width - 36)
         right: list[Part] = []
+        if self._uncontained:
+            right.append((f" {self._glyphs.dot} {UNCONTAINED} ", Ink.BAD))
         if self._scripted:
             right.append((f" {self._glyphs.dot} {SCRIPTED} ", Ink.WARN))
         if width >= 70:

@@ -134,4 +134,5 @@ class PipelinePanel(LineView):
 
     def _result(self, width: int) -> list[Line]:
         result = self._run.result if self._run is not None else None
-        return result_lines(self._session, result, width, self._glyphs)
+        cost = None if self._detail is None else self._detail.cost
+        return result_lines(self._session, result, width, self._glyphs, cost)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.binding import BindingType
 
+from core.models.cost import Spending
 from core.models.states import AgentState, SessionState
 from tui import states
 from tui.actions import Scope, bindings
 from tui.messages import SessionHighlighted, SessionOpened
 from tui.plain import Part, clean_line, clip, fit, spread
-from tui.quantities import age, short_session
+from tui.quantities import age, dollars, short_session
 from tui.session_index import Line, SessionIndex
 from tui.theme import Ink
 from tui.widgets.line_view import LineView
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _AGE_EVERY_S = 10.0
 _ROOMY = 58
+_NOTHING = Spending()
 _SHORT_STEPS = {
     "create_user": "user", "create_session": "session", "generate_site": "writing",
     "health_check": "health", "screenshot": "photo", "e2e_tests": "tests",
@@ -154,7 +156,10 @@ class SessionList(LineView):
             left.append((clip(clean_line(reason(row)), width), Ink.MUTED))
         else:
             left.append((short_reason(row), look.style))
-        return spread(left, [(f" {age(row.session.updated_at, now):>3} ", Ink.FAINT)], width)
+        right: list[Part] = [(f" {age(row.session.updated_at, now):>3} ", Ink.FAINT)]
+        if width >= _ROOMY and row.cost.total != _NOTHING:
+            right.insert(0, (f" {dollars(row.cost.total.usd):>8}", Ink.MUTED))
+        return spread(left, right, width)
 
 
 def short_reason(row: SessionRow) -> str:

@@ -72,6 +72,7 @@ class GenerateSite:
         Every round looks at the prompt anew: it may have been refused meanwhile.
         """
         while True:
+            _wait_while_paused(ctx)
             prompt = self._prompt(ctx)
             _require_sendable(ctx, prompt)
             try:
@@ -79,6 +80,8 @@ class GenerateSite:
             except TimedOutError:
                 prompt = self._prompt(ctx)
                 _require_sendable(ctx, prompt)
+                if _is_held(ctx, prompt):
+                    continue
                 if not ctx.cancelled():
                     _withdraw(ctx, prompt, "The run did not wait for it any longer.")
                 raise
@@ -102,6 +105,29 @@ class GenerateSite:
             ctx.progress("Claude waits for you")
             _wait_for_answer(ctx, error)
         return None
+
+
+def _is_held(ctx: StepContext, prompt: Prompt) -> bool:
+    """Whether the brief waits for a ceiling, which takes as long as it takes."""
+    return prompt.receipt is Receipt.QUEUED and ctx.ports.paused(ctx.key) is not None
+
+
+def _wait_while_paused(ctx: StepContext) -> None:
+    """Nothing is sent while a ceiling is reached; a brief that is on its way is not held up."""
+    prompt = ctx.store.prompts.get(ctx.idempotency_key)
+    why = ctx.ports.paused(ctx.key)
+    if why is None or (prompt is not None and prompt.receipt is not Receipt.QUEUED):
+        return
+    ctx.log("run paused", {"reason": why}, level=LogLevel.WARN)
+    ctx.progress(why)
+    while ctx.ports.paused(ctx.key) is not None and not ctx.cancelled():
+        ctx.ports.clock.sleep(_ASK_S)
+    if ctx.cancelled():
+        raise CancelledError(
+            "The wait for a ceiling was ended.",
+            remedy=f"tmux-builder deploy {ctx.key.session_id} --from 3",
+        )
+    ctx.log("run goes on")
 
 
 def _withdraw(ctx: StepContext, prompt: Prompt, why: str) -> bool:
@@ -180,7 +206,9 @@ def _refuse_known_failure(turn: Turn, session_id: str) -> None:
     message = f"{_one_line(turn.message)}."
     if message.startswith(NOT_LOGGED_IN):
         raise LoginNeededError(
-            message, remedy=f"claude auth login, then tmux-builder deploy {session_id} --from 3"
+            message,
+            remedy="Give it a token that is valid (tmux-builder login), then"
+            f" tmux-builder deploy {session_id} --from 3",
         )
     if message.startswith(RATE_LIMITED):
         raise LimitReachedError(

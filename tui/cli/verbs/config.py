@@ -1,4 +1,4 @@
-"""`config show`, `get`, `set` and `path`."""
+"""`config show`, `get`, `set`, `unset` and `path`."""
 
 from __future__ import annotations
 
@@ -66,6 +66,21 @@ def set_value(call: Call, *, key: str, value: str) -> Outcome:
     )
 
 
+@verb("config unset", argument("key"))
+def unset(call: Call, *, key: str) -> Outcome:
+    """Back to what a weaker source says, mostly the default."""
+    from core.settings_file import unset_setting  # noqa: PLC0415 - not for help
+
+    file = _file(call)
+    was_there = unset_setting(file, key)
+    said = f"{key} is taken out of {file}" if was_there else f"{key} is not set in {file}"
+    return Outcome(
+        data={"key": key, "was_set": was_there, "origin": str(file)},
+        human=lambda _terminal: [said],
+        records=lambda: [[key, str(was_there).lower()]],
+    )
+
+
 @verb("config path")
 def path(call: Call) -> Outcome:
     from core.paths import cache_folder, state_folder  # noqa: PLC0415 - not for help
@@ -124,5 +139,6 @@ COMMANDS = {
     "config show": show,
     "config get": get,
     "config set": set_value,
+    "config unset": unset,
     "config path": path,
 }

@@ -92,7 +92,10 @@ def followed(call: Call, execution: Execution, *, wait: bool) -> Outcome:
     if not wait:
         call.say(queued)
         data = call.services.status.deploy_document(execution_id)
-        return Outcome(data=data, human=lambda _terminal: [execution_id], result=execution_id)
+        return Outcome(
+            data=data, human=lambda _terminal: [execution_id], result=execution_id,
+            warnings=call.services.status.warnings(execution_id),
+        )  # fmt: skip
     sentence = f"The run goes on: tmux-builder status {execution_id} --watch."
     with background_work(call, sentence):
         call.say(queued)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli.call import Call
-from tui.cli.catalog import first_words
 from tui.cli.outcome import Outcome, failure
 from tui.cli.parsing import OneOf, argument, option, verb
 from tui.cli.tables import clean_line
@@ -36,13 +35,14 @@ def list_items(
                 rule = row.rule
                 lines.append(f"{rule or 'no rule'} ->")
             reason = f"  {row.why}" if why else ""
-            lines.append(clean_line(f"  {row.kind:<5} {row.name}{reason}"))
+            own = "" if row.layer == "shipped" else f"  ({row.layer})"
+            lines.append(clean_line(f"  {row.kind:<5} {row.name}{own}{reason}"))
         return lines or ["Nothing is injected."]
 
     items: list[Json] = [
         {
             "kind": str(row.kind), "name": row.name, "rule": row.rule, "path": row.path,
-            "bytes": row.bytes, "sha": row.sha, "why": row.why,
+            "bytes": row.bytes, "sha": row.sha, "why": row.why, "layer": str(row.layer),
         }
         for row in rows
     ]  # fmt: skip
@@ -62,11 +62,10 @@ def validate(call: Call, *, path: str | None, strict: bool) -> Outcome:
     from core.errors import AnswerIsNoError  # noqa: PLC0415 - not for help
 
     report = call.services.library.validate(
-        None if path is None else Path(path).expanduser().absolute(), strict=strict,
-        verbs=first_words(),
-    )  # fmt: skip
+        None if path is None else Path(path).expanduser().absolute(), strict=strict
+    )
     problems: list[Json] = [
-        {"file": one.file, "line": one.line, "text": one.text} for one in report.problems
+        {"file": one.place, "line": one.line, "text": one.text} for one in report.problems
     ]
     ended = Outcome()
     if problems:
@@ -80,7 +79,7 @@ def validate(call: Call, *, path: str | None, strict: bool) -> Outcome:
     return Outcome(
         data={"agents": report.agents, "skills": report.skills, "problems": problems},
         human=lambda _terminal: [clean_line(str(one)) for one in report.problems] or [good],
-        records=lambda: [[one.file, one.line, one.text] for one in report.problems],
+        records=lambda: [[one.place, one.line, one.text] for one in report.problems],
         exit=ended.exit,
         error=ended.error,
     )

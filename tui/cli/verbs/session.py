@@ -11,10 +11,12 @@ from tui.cli.outcome import Outcome
 from tui.cli.parsing import OneOf, argument, option, verb
 from tui.cli.suggestions import SessionName, UserName
 from tui.cli.tables import card
-from tui.cli.verbs.user import HOSTS, SITES, injected_document, more_line
+from tui.cli.verbs.user import HOSTS, MODES, SITES, injected_document, more_line
 from tui.cli.views import session_lines, session_records
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.models.execution import Json
     from core.models.states import SessionState
     from core.services.sessions import SessionFilter
@@ -25,6 +27,12 @@ _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+UNCONTAINED: Mapping[str, Json] = {
+    "code": "isolation_off",
+    "message": "isolation is off: what Claude runs has your own rights, in every session.",
+}
+
+
 @verb(
     "session create",
     argument("user", type=UserName()),
@@ -32,13 +40,15 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
     option("--site-type", "--site", text="Default: the user's.", type=SITES),
     option("--prompt", text="The first wish.", metavar="TEXT"),
     option("--prompt-file", text="The first wish from a file, - is stdin.", metavar="F"),
+    option("--mode", text="Default: the setting claude.mode.", type=MODES),
     option("--start/--no-start", text="Queue its first run.", default=True),
     option("--from", "copy_from", text="Begin with the site of this session.",
            type=SessionName(), metavar="SESSION"),
 )  # fmt: skip
 def create(
     call: Call, *, user: str, host_provider: str | None, site_type: str | None,
-    prompt: str | None, prompt_file: str | None, start: bool, copy_from: str | None,
+    prompt: str | None, prompt_file: str | None, mode: str | None, start: bool,
+    copy_from: str | None,
 ) -> Outcome:  # fmt: skip
     from pathlib import Path  # noqa: PLC0415 - not for help
 
@@ -51,8 +61,8 @@ def create(
     if start:
         call.say("session create: queueing the first run")
     created = services.sessions.create(
-        owner.user_id, host_provider=host_provider, site_type=site_type, prompt=text, start=start,
-        copy_source_from=source,
+        owner.user_id, host_provider=host_provider, site_type=site_type, prompt=text, mode=mode,
+        start=start, copy_source_from=source,
     )  # fmt: skip
     session = created.session
     data: dict[str, Json] = {
@@ -61,6 +71,7 @@ def create(
         "execution_id": created.execution_id,
         "host_provider": str(session.host_provider),
         "site_type": str(session.site_type),
+        "mode": str(session.mode),
         "path": created.path,
         "injected": injected_document(created.injected),
     }
@@ -101,6 +112,7 @@ def list_sessions(
             *session_lines(rows, terminal.width), *more_line(page.shown, page.total),
         ],
         records=lambda: session_records(rows),
+        warnings=[UNCONTAINED] if services.sessions.is_uncontained else [],
     )  # fmt: skip
 
 

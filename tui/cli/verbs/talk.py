@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -77,6 +78,13 @@ def _act(call: Call, key: SessionKey, answer: int | None) -> Outcome:
 
 
 def _follow(call: Call, prompt: Prompt, wait: str | None) -> Outcome:
+    """How it went, with what the ceilings over today's spending say by then."""
+    outcome = _followed(call, prompt, wait)
+    told = call.services.costs.warnings(prompt.key)
+    return replace(outcome, warnings=[*outcome.warnings, *told])
+
+
+def _followed(call: Call, prompt: Prompt, wait: str | None) -> Outcome:
     """Until the receipt is known, or with `wait` until Claude is done or needs somebody."""
     key = prompt.key
     chat = f"tmux-builder session logs {key.session_id} --chat"

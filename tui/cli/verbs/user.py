@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HOSTS = OneOf("aws", "azure", "local")
 SITES = OneOf("static", "dynamic")
+MODES = OneOf("unattended", "supervised")
 
 
 @verb(
@@ -28,11 +29,12 @@ SITES = OneOf("static", "dynamic")
     option("--name", text="A name for people."),
     option("--prompt", text="The first wish.", metavar="TEXT"),
     option("--prompt-file", text="The first wish from a file, - is stdin.", metavar="F"),
+    option("--mode", text="Of its session; default: the setting claude.mode.", type=MODES),
     option("--start/--no-start", text="Start a session and its run.", default=True),
 )
 def create(
     call: Call, *, email: str, phone: str, host_provider: str | None, site_type: str | None,
-    name: str | None, prompt: str | None, prompt_file: str | None, start: bool,
+    name: str | None, prompt: str | None, prompt_file: str | None, mode: str | None, start: bool,
 ) -> Outcome:  # fmt: skip
     """Make the person's user; the same person again is found, whatever the spelling."""
     from tui.cli.texts import one_text  # noqa: PLC0415 - not for help
@@ -42,7 +44,7 @@ def create(
         call.say("user create: queueing the first run")
     created = call.services.users.create(
         email, phone, host_provider=host_provider, site_type=site_type, name=name, prompt=text,
-        start=start,
+        mode=mode, start=start,
     )  # fmt: skip
     data = _created_document(created)
     return Outcome(
