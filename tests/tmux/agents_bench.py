@@ -250,3 +250,9 @@ def fake_claude(folder: Path, body: str) -> str:
     program.write_text(f"#!/bin/sh\n{body}\n")
     program.chmod(0o755)
     return str(program)
+
+
+def faking(folder: Path, body: str, *, isolation: bool = True) -> Manner:
+    """Such a program as the bench's Claude, with a token that it never uses: none is no start."""
+    environ = {**os.environ, "ANTHROPIC_API_KEY": "never-used-0123456789"}
+    return Manner(command=fake_claude(folder, body), environ=environ, isolation=isolation)

@@ -20,7 +20,7 @@ from tests.tmux.agents_bench import (
     Bench,
     Manner,
     bench_on,
-    fake_claude,
+    faking,
     has_claude,
     main_requests,
     running,
@@ -284,19 +284,27 @@ def ended(bench: Bench, prompt_id: str) -> bool:
 
 
 @real
-def test_without_a_login_the_turn_fails_and_nothing_more_is_typed(place: DataRoot) -> None:
-    with bench_on(place) as bench:
-        key = bench.session()
+def test_a_refused_login_takes_no_more_text_until_claude_is_started_anew(place: DataRoot) -> None:
+    script = Script(name="fault", default=Reply(fault=Fault(status=401)))
+    with running(ScriptedModel(script)) as model, bench_on(place) as bench:
+        key = bench.session(model)
         prompt = bench.send(key, "go")
         bench.until(lambda: ended(bench, prompt.prompt_id), "the end of the turn", key, 40)
-        assert bench.turn(prompt).outcome is TurnOutcome.FAILED
-        assert bench.agent(key).needs is Needs.LOGIN
         refused = bench.wait_receipt(bench.send(key, "and again"), Receipt.REFUSED)
         assert "not logged in" in (refused.reason or "")
         assert refused.error_exit == ExitCode.LOGIN_NEEDED
         former = bench.agent(key).pane_pid
         bench.team.pane.ensure_ready(key, deadline_s=30)
         assert bench.agent(key).pane_pid != former
+
+
+def test_without_a_login_nothing_is_started_and_the_way_to_one_is_told(place: DataRoot) -> None:
+    with bench_on(place) as bench:
+        key = bench.session()
+        refused = bench.wait_receipt(bench.send(key, "go"), Receipt.REFUSED)
+        assert "tmux-builder login" in (refused.reason or "")
+        assert refused.error_exit == ExitCode.LOGIN_NEEDED
+        assert bench.agent(key).state is AgentState.ABSENT
 
 
 @real
@@ -343,8 +351,7 @@ def test_a_missing_claude_refuses_the_prompt_with_its_remedy(place: DataRoot) ->
 def test_a_claude_that_exits_at_once_ends_with_its_last_words(
     place: DataRoot, short_folder: Path
 ) -> None:
-    program = fake_claude(short_folder, 'echo "licence expired"; exit 3')
-    with bench_on(place, Manner(command=program)) as bench:
+    with bench_on(place, faking(short_folder, 'echo "licence expired"; exit 3')) as bench:
         key = bench.session()
         refused = bench.wait_receipt(bench.send(key, "go"), Receipt.REFUSED)
         assert "Claude did not start" in (refused.reason or "")
@@ -357,8 +364,7 @@ def test_a_claude_that_exits_at_once_ends_with_its_last_words(
 def test_one_sessions_missing_folder_does_not_hold_up_the_others(
     place: DataRoot, short_folder: Path
 ) -> None:
-    program = fake_claude(short_folder, 'echo "licence expired"; exit 3')
-    with bench_on(place, Manner(command=program)) as bench:
+    with bench_on(place, faking(short_folder, 'echo "licence expired"; exit 3')) as bench:
         broken, sound = bench.session(), bench.session()
         bench.paths(broken).hooks.rmdir()
         bench.paths(broken).state.chmod(0o000)

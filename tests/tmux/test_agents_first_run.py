@@ -16,9 +16,8 @@ from core.paths import DataRoot
 from core.sandbox import has_bubblewrap
 from tests.tmux.agents_bench import (
     Bench,
-    Manner,
     bench_on,
-    fake_claude,
+    faking,
     has_claude,
     main_requests,
     running,
@@ -60,7 +59,7 @@ def test_a_first_run_screen_needs_the_operator_and_nothing_is_typed(
     monkeypatch.setattr(state, "FIRST_RUN_S", 3.0)
     body = f"""echo "Do you trust this folder?"; echo "{MARK} 1. No, exit"
         IFS= read -r line; echo "GOT $line"; sleep 60"""
-    with bench_on(place, Manner(command=fake_claude(short_folder, body))) as bench:
+    with bench_on(place, faking(short_folder, body)) as bench:
         key = bench.session()
         prompt = bench.send(key, "go")
         agent = bench.wait_state(key, AgentState.NEEDS_YOU)
@@ -80,7 +79,7 @@ def test_a_first_run_screen_that_gives_way_slowly_gets_one_digit_only(
     one = "dd bs=1 count=1 2>/dev/null"
     body = f"""echo "Do you trust this folder?"; echo "{MARK} 1. Yes"; stty -echo -icanon
         {one} >/dev/null; sleep 3; timeout 1 {one} | od -c; echo over; sleep 2"""
-    with bench_on(place, Manner(command=fake_claude(short_folder, body))) as bench:
+    with bench_on(place, faking(short_folder, body)) as bench:
         key = bench.session()
         bench.send(key, "go")
         bench.wait_state(key, AgentState.NEEDS_YOU)
@@ -134,7 +133,7 @@ def asking(place: DataRoot, short_folder: Path, monkeypatch: pytest.MonkeyPatch)
     """A Claude that shows a question and exits at Enter; each start adds a line to `starts`."""
     monkeypatch.setattr(state, "FIRST_RUN_S", 1.0)
     body = f"""echo x >> {short_folder}/starts; echo "Do you trust this folder?"; read -r line"""
-    with bench_on(place, Manner(command=fake_claude(short_folder, body), isolation=False)) as made:
+    with bench_on(place, faking(short_folder, body, isolation=False)) as made:
         yield made
 
 

@@ -14,7 +14,7 @@ from core.models.session import SessionKey
 from core.models.states import AgentState
 from core.paths import DataRoot
 from core.sandbox import has_bubblewrap
-from tests.tmux.agents_bench import Bench, Manner, bench_on, fake_claude
+from tests.tmux.agents_bench import Bench, bench_on, faking
 from tmux_bridge.claude.inbox import FLOODED
 
 pytestmark = [
@@ -29,9 +29,7 @@ SLACK_S = 0.5
 
 @pytest.fixture
 def bench(place: DataRoot, tmp_path: Path) -> Iterator[Bench]:
-    program = fake_claude(tmp_path, "exec sleep 600")
-    environ = {**os.environ, "ANTHROPIC_API_KEY": "never-used-0123456789"}
-    with bench_on(place, Manner(command=program, environ=environ)) as made:
+    with bench_on(place, faking(tmp_path, "exec sleep 600")) as made:
         yield made
 
 

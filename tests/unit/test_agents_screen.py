@@ -8,6 +8,7 @@ from tmux_bridge.agents.screen import (
     composer_is_drawn,
     composer_text,
     last_words,
+    offers_choice,
     refuses_command,
 )
 
@@ -48,3 +49,9 @@ def test_an_unknown_command_is_told_by_claude_not_by_the_composer() -> None:
 def test_last_words_are_one_line_without_the_frame() -> None:
     screen = ["\u256d\u2500\u2500\u256e", "\u2502 Do you trust this? \u2502", "", "1. No"]
     assert last_words(screen) == "Do you trust this? / 1. No"
+
+
+def test_a_choice_is_a_row_that_begins_with_its_number() -> None:
+    dialog = ["Which colour?", f"{MARK} 1. Blue", "     cold", "  2. Red", " │ 3. Other │"]
+    assert [offers_choice(dialog, number) for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert not offers_choice(filled("about 1. and 2."), 1)

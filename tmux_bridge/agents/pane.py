@@ -17,6 +17,7 @@ from core.models.prompt import Prompt, Turn
 from core.models.session import Agent, SessionKey
 from core.models.states import AgentState, Needs, Receipt
 from core.store.store import Store
+from tmux_bridge.agents.screen import offers_choice
 from tmux_bridge.agents.supervisor import Supervisor
 from tmux_bridge.agents.terminal import Terminal
 from tmux_bridge.tmux.panes import Key
@@ -25,6 +26,7 @@ POLL_S = 0.05
 ANSWER_SETTLE_S = 10.0
 ANSWER_S = 1.0
 ANSWER_TRIES = 3
+DRAWN_S = 2.0
 ESCAPE_EVERY_S = 3.0
 LOOK = "tmux-builder session attach {} shows what Claude waits for."
 DIGITS: dict[int, Key] = {
@@ -104,8 +106,9 @@ class TmuxAgentPane:
     def answer(self, key: SessionKey, digit: int) -> None:
         """Answer Claude's own question by its number.
 
-        A digit that comes right after the dialog was drawn is swallowed, so it is pressed again
-        while the same dialog stands there. A first-run screen has stood for a while and gives way
+        The event of a question comes before its dialog, and a digit right after that was drawn is
+        swallowed: so one is pressed once the dialog stands still, and again while the same one
+        stands there. A first-run screen has stood for a while and gives way
         slowly: a second digit would be the first text of Claude's input line.
 
         Raises:
@@ -122,6 +125,7 @@ class TmuxAgentPane:
                 code="nothing_asked",
             )
         is_first_run = asked.needs is Needs.LOGIN
+        self._wait_drawn(asked, digit)
         for _ in range(1 if is_first_run else ANSWER_TRIES):
             before = self._press(key, DIGITS[digit])
             if self._is_answered(asked, before, ANSWER_SETTLE_S if is_first_run else ANSWER_S):
@@ -155,6 +159,24 @@ class TmuxAgentPane:
 
     def stop(self, key: SessionKey) -> None:
         self._supervisor.ask(lambda: self._supervisor.stop_agent(key, "stopped by the operator"))
+
+    def _wait_drawn(self, asked: Agent, digit: int) -> None:
+        """Until a dialog with that choice stands still; a screen without one is pressed as it is.
+
+        What changes after the key is then the key's doing, not the drawing's.
+        """
+        pane_id = asked.pane_id
+        if pane_id is None:
+            return
+        shown: list[str] = []
+
+        def stands() -> bool:
+            nonlocal shown
+            before = shown
+            shown = self._supervisor.ask(lambda: self._terminal.capture(pane_id))
+            return shown == before and offers_choice(shown, digit)
+
+        wait_for(stands, deadline_s=DRAWN_S, interval_s=POLL_S, clock=self._clock)
 
     def _press(self, key: SessionKey, button: Key) -> list[str]:
         """Press it; the screen as it was before."""

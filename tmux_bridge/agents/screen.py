@@ -14,6 +14,7 @@ MARK = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 _FOLDED = "[Pasted text"
 _WORDS = 40
 _FRAME = " │|╭╮╰╯─"
+_EDGE = f"{_FRAME}{MARK}"
 
 
 def composer_is_drawn(screen: Sequence[str]) -> bool:
@@ -40,6 +41,12 @@ def composer_text(screen: Sequence[str]) -> str:
         if stripped.startswith(MARK):
             return stripped.removeprefix(MARK).strip()
     return ""
+
+
+def offers_choice(screen: Sequence[str], number: int) -> bool:
+    """Whether a dialog with that choice is drawn."""
+    begins = f"{number}."
+    return any(line.replace("\u00a0", " ").strip(_EDGE).startswith(begins) for line in screen)
 
 
 def refuses_command(screen: Sequence[str], command: str) -> bool:
