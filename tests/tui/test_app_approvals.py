@@ -55,7 +55,8 @@ def test_the_card_says_what_is_asked_why_and_how_long(size: tuple[int, int]) -> 
     async def scenario(driver: Driver) -> None:
         await open_card(driver)
         await driver.wait_text("npm install")
-        for wanted in ("Bash", "supervised", "1 allow once", "2 allow for this session", "3 deny"):
+        choices = ("1 allow once", "2 allow for this session", "3 deny", "4 deny with a sentence")
+        for wanted in ("Bash", "supervised", *choices):
             assert wanted in driver.text(), driver.text()
         assert "9m 5" in driver.text() or "10m 00s" in driver.text()
 

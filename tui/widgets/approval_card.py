@@ -28,6 +28,8 @@ _CHOICES = (
     ("3", "deny"),
     ("4", "deny with a sentence"),
 )
+_ROWS_BEGIN = frozenset({"1", "3"})
+"""The choices that begin a row: all four in one would not fit a narrow chat."""
 
 
 class ApprovalCard(Widget, Acting, can_focus=True, inherit_bindings=False):
@@ -119,18 +121,19 @@ class ApprovalCard(Widget, Acting, can_focus=True, inherit_bindings=False):
     def _choices(self, approval: Approval) -> list[tuple[str, str]]:
         if not self.has_focus:
             return [("\nTab to this card, then 1-4 answer   a attach", FAINT_HEX)]
-        parts = [("\n", FAINT_HEX)]
+        parts: list[tuple[str, str]] = []
         for key, label in _CHOICES:
             is_possible = key != "2" or approval.rule_subject is not None
             ink = TEXT_HEX if is_possible and not self._is_answered else FAINT_HEX
-            parts.append((f"{key} {label}   ", ink))
+            begin = "\n" if key in _ROWS_BEGIN else "   "
+            parts.append((f"{begin}{key} {label}", ink))
         return parts
 
     def on_focus(self) -> None:
-        self.refresh()
+        self.refresh(layout=True)
 
     def on_blur(self) -> None:
-        self.refresh()
+        self.refresh(layout=True)
 
     def do_allow_once(self) -> None:
         self._choose(Decision.ALLOW)
