@@ -12,11 +12,15 @@ AS_OF = "2026-11"
 EC2_TYPE, EC2_DISK_GB = "t4g.micro", 16
 """What every EC2 instance of the product is; the records name neither."""
 
+VM_DISK_GB = 32
+"""Of every Azure machine of the product: a Standard SSD of size E4."""
+
 _HOURS = 24.0
 _MONTH_DAYS = 30.0
 _S3_GB_MONTH = 0.023
 _BLOB_GB_MONTH = 0.0208
 _GP3_GB_MONTH = 0.08
+_E4_MONTH = 2.40
 _ADDRESS_HOUR = 0.005
 
 _INSTANCE_HOUR: Mapping[str, float] = {
@@ -56,8 +60,8 @@ def usd_per_day(kind: str, size: str | None = None, *, size_bytes: int = 0) -> f
         return _rounded(stored_gb * _BLOB_GB_MONTH / _MONTH_DAYS)
     if kind in ("ec2_instance", "virtual_machine"):
         hourly = (_INSTANCE_HOUR if kind == "ec2_instance" else _VM_HOUR).get(size or "")
-        disk = stored_gb * _GP3_GB_MONTH / _MONTH_DAYS if kind == "ec2_instance" else 0.0
-        return None if hourly is None else _rounded(hourly * _HOURS + disk)
+        disk_month = stored_gb * _GP3_GB_MONTH if kind == "ec2_instance" else _E4_MONTH
+        return None if hourly is None else _rounded(hourly * _HOURS + disk_month / _MONTH_DAYS)
     daily = _DAY.get(kind)
     return None if daily is None else _rounded(daily)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.cloud.aws_errors import aws_errors, error_code
 from core.cloud.config import NamedKind
+from core.cloud.prices import EC2_DISK_GB, EC2_TYPE
 from core.cloud.retrying import Patience, awaited, retried
 from core.errors import CloudRefusedError
 from core.hosts.aws.inventory import own_filters
@@ -17,9 +18,9 @@ from core.hosts.aws.site import SETTLES, AwsSite, tag_list, tag_map
 from core.hosts.instance.commands import start_digest, user_data
 
 INSTANCE = "ec2_instance"
-INSTANCE_TYPE = "t4g.micro"
+INSTANCE_TYPE = EC2_TYPE
 """Arm, two cores, 1 GiB: the smallest on which packages can be installed beside a running site."""
-DISK_GB = 16
+DISK_GB = EC2_DISK_GB
 METADATA = {
     "HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1,
     "InstanceMetadataTags": "disabled",

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.cloud.prices import VM_DISK_GB
 from core.hosts.azure.bodies import Document
 from core.hosts.azure.vm_names import SUBNET
 from core.hosts.instance.commands import user_data
@@ -25,7 +26,7 @@ IMAGE: Mapping[str, str] = {
 }
 """Ubuntu 24.04 LTS of the second generation for x86-64; counts when the machine is made."""
 
-DISK_GB = 32
+DISK_GB = VM_DISK_GB
 _PREFIX = "10.20.0.0/24"
 
 
