@@ -109,7 +109,7 @@ def test_a_plan_needs_no_login_and_asks_nobody(quick_place: MachineWorld, site: 
     plan = site.host.plan(site.request(site.take()))
     assert [(one.action, one.kind) for one in plan.actions] == [("create", one) for one in KINDS]
     [machine] = [one for one in plan.actions if one.kind == "virtual_machine"]
-    assert machine.est_usd_day == pytest.approx(0.2256)
+    assert machine.est_usd_day == pytest.approx(0.2256 + 0.08)  # hours, then the disk
     assert machine.tags["SiteType"] == "dynamic"
     assert (plan.files_changed, plan.warnings) == (2, ())
     assert quick_place.calls.made == []
