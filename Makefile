@@ -10,11 +10,11 @@ run:
 
 test:
 	@$(PYTHON) tui/bootstrap.py test
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-faults:
 	@$(PYTHON) tui/bootstrap.py test
-	$(BIN)/pytest -n 2 --dist worksteal -m faults
+	$(BIN)/pytest -n 2 --dist worksteal -m "faults or deep"
 
 check:
 	@$(PYTHON) tui/bootstrap.py check

@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PINNED = CHECKOUT / ".tools" / "node_modules" / ".bin"
 FOREIGN = ("ANTHROPIC_", "CLAUDE", "AWS_", "AZURE_", "TMUX", "XDG_", "TMUX_BUILDER_", "GIT_")
 
-ASKED_FOR = ("faults", "live")
+ASKED_FOR = ("faults", "deep", "live")
 """Markers of tests that run only where `-m` names them."""
 
 

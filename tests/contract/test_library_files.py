@@ -104,6 +104,7 @@ def test_every_named_file_is_there_after_a_static_deploy_to_aws(
         assert_answers(loop, key, log)
 
 
+@pytest.mark.deep
 def test_every_named_file_is_there_after_a_dynamic_deploy_to_aws(
     instance_place: InstancePlace, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_every_named_file_is_there_after_a_dynamic_deploy_to_aws(
         assert_named(loop, key, HostProvider.AWS, SiteType.DYNAMIC)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("site_type", SiteType)
 def test_every_named_file_is_there_after_a_deploy_to_azure(
     machine_server: MachineWorld, tmp_path: Path, site_type: SiteType

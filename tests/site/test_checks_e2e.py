@@ -21,7 +21,7 @@ from tests.site.checks_sites import Reply, Route, Site, page, shared_browser
 pytestmark = pytest.mark.browser
 PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 QUICK = E2eOptions(
-    suite=SuiteLimits(visit=VisitLimits(load_s=1.0, question_s=1.0, quiet_s=0.3), walk_s=20)
+    suite=SuiteLimits(visit=VisitLimits(load_s=3.0, question_s=3.0, quiet_s=0.3), walk_s=20)
 )
 
 
