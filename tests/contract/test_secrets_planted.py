@@ -12,7 +12,9 @@ from tests.contract.secrets_run import IN_ENVIRONMENT, STORED, Life, live
 pytestmark = [*needs_claude, pytest.mark.browser]
 
 
-@pytest.fixture(scope="module", params=[IN_ENVIRONMENT, pytest.param(STORED, marks=pytest.mark.deep)])
+@pytest.fixture(
+    scope="module", params=[IN_ENVIRONMENT, pytest.param(STORED, marks=pytest.mark.deep)]
+)
 def life(request: pytest.FixtureRequest) -> Life:
     return live(request.param)
 
