@@ -18,7 +18,7 @@ MISTAKES = ("NameError", "TypeError", "KeyError", "AttributeError", "SyntaxError
 """An attack that fails by these was never made."""
 
 
-@pytest.fixture(scope="module", params=["open", "limited"])
+@pytest.fixture(scope="module", params=["open", pytest.param("limited", marks=pytest.mark.deep)])
 def field(request: pytest.FixtureRequest) -> Iterator[Field]:
     with escape_field(limited=request.param == "limited") as made:
         yield made

@@ -191,11 +191,12 @@ def test_the_seo_examples_are_what_search_engines_read() -> None:
     assert len(pages) == 2
 
 
-@pytest.mark.parametrize("table", ["looks", "tests"])
+@pytest.mark.parametrize("table", ["looks", pytest.param("tests", marks=pytest.mark.deep)])
 def test_claude_runs_every_look_and_test_that_the_documents_name(pane: Pane, table: str) -> None:
     pane.run(table)
 
 
+@pytest.mark.deep
 def test_claude_deploys_and_rolls_back_with_the_documents_commands(pane: Pane) -> None:
     put(pane.loop, pane.key, {"offer/index.html": OFFER.encode()})
     pane.run("deploy")

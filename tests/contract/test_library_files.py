@@ -81,7 +81,9 @@ def new_site(loop: Loop, host_provider: HostProvider, site_type: SiteType) -> Se
     return key
 
 
-@pytest.mark.parametrize("site_type", SiteType)
+@pytest.mark.parametrize(
+    "site_type", [SiteType.STATIC, pytest.param(SiteType.DYNAMIC, marks=pytest.mark.deep)]
+)
 def test_every_named_file_is_there_on_the_local_host(site_type: SiteType) -> None:
     with running_loop() as loop:
         key = new_site(loop, HostProvider.LOCAL, site_type)
@@ -89,6 +91,7 @@ def test_every_named_file_is_there_on_the_local_host(site_type: SiteType) -> Non
         assert_named(loop, key, HostProvider.LOCAL, site_type)
 
 
+@pytest.mark.deep
 def test_every_named_file_is_there_after_a_static_deploy_to_aws(
     aws_place: AwsPlace, tmp_path: Path
 ) -> None:

@@ -130,6 +130,7 @@ def test_each_turn_costs_its_tokens_times_their_price(loop: Loop) -> None:
     assert deploy["data"]["cost"]["total_usd"] == pytest.approx(spent(loop, key), abs=1e-6)
 
 
+@pytest.mark.deep
 def test_the_cli_s_own_estimate_comes_from_the_sandboxed_pane(loop: Loop) -> None:
     model = loop.model(priced_site(figures=usage(10_000, 1000)))
     key = paid_session(loop, model)
@@ -145,6 +146,7 @@ def test_the_cli_s_own_estimate_comes_from_the_sandboxed_pane(loop: Loop) -> Non
     loop.until(told, "the status line's total of the whole turn", 60)
 
 
+@pytest.mark.deep
 def test_a_killed_worker_adds_nothing_twice(loop: Loop) -> None:
     model = loop.model(
         priced_site(figures=usage(10_000, 1000)), wish_turn("again", said="Again."),
@@ -202,6 +204,7 @@ def test_a_paused_run_goes_on_by_itself_after_raising(loop: Loop) -> None:
     assert loop.step(execution_id, 3).state is StepState.OK
 
 
+@pytest.mark.deep
 def test_a_wish_that_waits_in_the_queue_is_held_until_the_ceiling_is_raised(loop: Loop) -> None:
     model = loop.model(
         priced_site(figures=usage(10_000, 1000)), wish_turn("later", said="Later it is."),

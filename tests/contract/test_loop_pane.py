@@ -67,6 +67,7 @@ def documents(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.deep
 @pytest.mark.browser
 def test_claude_asks_for_its_own_verbs_from_its_pane(loop: Loop) -> None:
     verbs = ("status", "check", "deploy", "test", "screenshot")
