@@ -11,7 +11,7 @@ from typing import cast
 from core.checks.e2e import E2eOptions
 from core.checks.health import HealthOptions
 from core.checks.screenshot import ScreenshotOptions
-from core.errors import BuilderError, NotFoundError
+from core.errors import BuilderError
 from core.handover import Handover
 from core.models.execution import Json
 from core.models.request import Request, RequestKind
@@ -121,12 +121,7 @@ class RequestHandlers:
         Raises:
             BuilderError: As the act says.
         """
-        session = self._parts.store.sessions.get(request.key)
-        if session is None:
-            raise NotFoundError(
-                f"There is no session {request.key.session_id}.",
-                remedy="tmux-builder session list",
-            )
+        session = self._parts.store.sessions.require(request.key)
         return self._handlers[request.kind](request, session)
 
     def _handle(self, request: Request) -> None:

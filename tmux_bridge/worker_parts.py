@@ -181,13 +181,11 @@ def build_parts(
 ) -> WorkerParts:
     """Build everything; nothing is started yet."""
     clock, settings = SystemClock(), settings_now()
-    services = _own_services(store, root, runtime, settings_now)
-    ceilings = services.environment.ceilings
-    views = Views(store)
     library = operator_library(settings, root, os.environ)
-    isolation = settings.isolation_required
-    browser = Browser()
-    checks = BrowserChecks(browser=browser, clock=clock, isolation=isolation)
+    services = _own_services(store, root, runtime, settings_now, library)
+    ceilings = services.environment.ceilings
+    views, browser = Views(store), Browser()
+    checks = BrowserChecks(browser=browser, clock=clock, isolation=settings.isolation_required)
     hosts = Hosts(
         HostEnvironment(
             root=root, runtime=runtime, store=store, clock=clock, python=Path(sys.executable),
@@ -224,8 +222,7 @@ def build_parts(
                 approvals=ApprovalRequests(store, desk, clock),
             )
         ),
-        hosts=hosts,
-        simulation=simulation,
+        hosts=hosts, simulation=simulation,
         panes=PaneRequests(store, services, clock),
         ceilings=CeilingWatch(store, settings_now, ceilings, services.costs, clock),
     )  # fmt: skip
@@ -272,13 +269,13 @@ def _briefs(library: Library) -> Callable[[Session], str]:
 
 
 def _own_services(
-    store: Store, root: DataRoot, runtime: RuntimePaths, settings_now: SettingsWatch
-) -> Services:
+    store: Store, root: DataRoot, runtime: RuntimePaths, settings_now: SettingsWatch,
+    library: Library,
+) -> Services:  # fmt: skip
     """What the front ends use, for the verbs that panes ask for."""
-    settings = settings_now()
     environment = Environment(
-        store=store, root=root, runtime=runtime, settings=settings, worker=_ThisWorker(runtime),
-        clock=SystemClock(), library=operator_library(settings, root, os.environ),
+        store=store, root=root, runtime=runtime, settings=settings_now(),
+        worker=_ThisWorker(runtime), clock=SystemClock(), library=library,
         chat_reader=TranscriptReaders(root), environ=dict(os.environ),
         prepare_repository=prepare_repository, settings_now=settings_now,
     )  # fmt: skip

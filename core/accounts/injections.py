@@ -86,7 +86,7 @@ class SessionInjector:
             NotFoundError: There is no such session, or its folder is gone.
             LibraryError: The library cannot keep the session's rule.
         """
-        session, paths = self._session(key), self._paths(key)
+        session, paths = self._store.sessions.require(key), self._paths(key)
         if not paths.root.is_dir():
             raise NotFoundError(
                 f"The folder of {key.session_id} is gone: {paths.root}.",
@@ -110,7 +110,7 @@ class SessionInjector:
         by_hand = compared.comparison.by_hand
         if by_hand and not overwrite:
             raise hand_made(compared)
-        injected = self.write_recorded(self._session(compared.key))
+        injected = self.write_recorded(self._store.sessions.require(compared.key))
         given = {file.path for file in compared.plan.files}
         lock = compared.paths.injection_lock.name
         gone = [file.path for file in by_hand if file.path not in given and file.path != lock]
@@ -123,15 +123,6 @@ class SessionInjector:
             },
         )  # fmt: skip
         return injected
-
-    def _session(self, key: SessionKey) -> Session:
-        session = self._store.sessions.get(key)
-        if session is None:
-            raise NotFoundError(
-                f"There is no session {key.session_id} of user {key.user_id}.",
-                remedy="tmux-builder session list",
-            )
-        return session
 
     def _paths(self, key: SessionKey) -> SessionPaths:
         return self._root.session(key.user_id, key.session_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import NotFoundError, UsageError
+from core.errors import UsageError
 from core.handover import Handover
 from core.hosts.instance.variables import LARGEST_VALUE_BYTES, checked_name, checked_value
 from core.models.execution import Json
@@ -95,12 +95,7 @@ class AppService:
         return str(answer.get("text") or "")
 
     def _require_program(self, key: SessionKey) -> None:
-        session = self._environment.store.sessions.get(key)
-        if session is None:
-            raise NotFoundError(
-                f"There is no session {key.session_id} of user {key.user_id}.",
-                remedy="tmux-builder session list",
-            )
+        session = self._environment.store.sessions.require(key)
         if session.site_type is not SiteType.DYNAMIC:
             raise UsageError(
                 f"{key.session_id} is a static site: it has no program.",

@@ -66,7 +66,7 @@ class DeployService:
             NothingToDeployError: `source/` holds no site.
             NotFoundError: No such session.
         """
-        session = self._session(key)
+        session = self._store.sessions.require(key)
         if not 1 <= from_step <= to_step <= TOTAL_STEPS:
             raise UsageError(
                 f"Steps {from_step} to {to_step} make no run.",
@@ -99,7 +99,7 @@ class DeployService:
             AnswerIsNoError: There is no earlier deploy.
             ConflictError: A run is queued or running.
         """
-        self._session(key)
+        self._store.sessions.require(key)
         target = self._target(key, to)
         self._refuse_second(key)
         return self._queue(
@@ -148,7 +148,7 @@ class DeployService:
                 remedy=f"tmux-builder deploy {former.key.session_id}",
                 code="nothing_to_retry",
             )
-        session = self._session(former.key)
+        session = self._store.sessions.require(former.key)
         self._require_start(session, left[0], has_release=former.release_id is not None)
         return self._queue(
             former.key,
@@ -216,7 +216,7 @@ class DeployService:
         """
         from core.services.planning import plan_deploy  # noqa: PLC0415 - hosts load on use only
 
-        session = self._session(key)
+        session = self._store.sessions.require(key)
         require_suffix(self._store, session, suffix)
         return plan_deploy(self._environment, session, suffix=suffix, max_delete=max_delete)
 
@@ -226,7 +226,7 @@ class DeployService:
         """What a rollback would do; changes nothing and needs no login. Raises as `rollback`."""
         from core.services.planning import plan_rollback  # noqa: PLC0415 - hosts load on use only
 
-        session, target = self._session(key), self._target(key, to)
+        session, target = self._store.sessions.require(key), self._target(key, to)
         return plan_rollback(self._environment, session, target, max_delete=max_delete)
 
     def destroy(
@@ -249,7 +249,7 @@ class DeployService:
             ConfirmationNeededError: The name is missing or another one.
             ConflictError: A run is queued or running.
         """
-        self._session(key)
+        self._store.sessions.require(key)
         require_confirmed(key, confirm)
         self._refuse_second(key)
         self._environment.worker.ensure_running()
@@ -261,7 +261,7 @@ class DeployService:
 
     def destroy_plan(self, key: SessionKey) -> dict[str, Json]:
         """What `destroy` would delete by the records; changes nothing and needs no login."""
-        return destroy_plan(self._store, self._session(key).key)
+        return destroy_plan(self._store, self._store.sessions.require(key).key)
 
     def drift(self, key: SessionKey, timeout_s: float = LOOK_TIMEOUT_S) -> dict[str, Json]:
         """What somebody changed by hand on the host since the last deploy.
@@ -327,7 +327,7 @@ class DeployService:
         keys: Sequence[str], timeout_s: float,
     ) -> dict[str, Json]:  # fmt: skip
         """Every key of the verb's document, null when unknown, also when the answer is no."""
-        self._session(key)
+        self._store.sessions.require(key)
         try:
             answer = ask_worker(self._environment, kind, key, payload, timeout_s=timeout_s)
         except BuilderError as error:
@@ -358,15 +358,6 @@ class DeployService:
     def _target(self, key: SessionKey, to: int | None) -> Deploy:
         deploys = self._store.releases.deploys(key)
         return _earlier(key, deploys) if to is None else _numbered(key, deploys, to)
-
-    def _session(self, key: SessionKey) -> Session:
-        session = self._store.sessions.get(key)
-        if session is None:
-            raise NotFoundError(
-                f"There is no session {key.session_id} of user {key.user_id}.",
-                remedy="tmux-builder session list",
-            )
-        return session
 
     def _refuse_second(self, key: SessionKey) -> None:
         """Before anything else, so that a busy session costs no start of the worker."""

@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from core.clock import Clock, from_text, to_text
+from core.errors import NotFoundError
 from core.models.execution import Json
 from core.models.release import Resource
 from core.models.session import Session, SessionKey
@@ -63,6 +64,20 @@ class Sessions:
             (key.user_id, key.session_id),
         )
         return None if row is None else _session(row)
+
+    def require(self, key: SessionKey) -> Session:
+        """The session.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        session = self.get(key)
+        if session is None:
+            raise NotFoundError(
+                f"There is no session {key.session_id} of user {key.user_id}.",
+                remedy="tmux-builder session list",
+            )
+        return session
 
     def by_prefix(self, prefix: str, user_id: str | None = None, limit: int = 6) -> list[Session]:
         """Sessions whose id starts with `prefix`, newest first."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.clock import Clock
-from core.errors import AnswerIsNoError, NotFoundError
+from core.errors import AnswerIsNoError
 from core.injection.guard import verify_injection
 from core.models.session import Agent, Session, SessionKey
 from core.models.states import AgentState, SessionMode
@@ -117,14 +117,9 @@ class Starter:
 
     def _climb(self, key: SessionKey, ladder: tuple[Rung, ...]) -> Agent:
         context = self._context
-        session = context.store.sessions.get(key)
-        if session is None:
-            raise NotFoundError(
-                f"There is no session {key.session_id}.", remedy="tmux-builder session list"
-            )
         rung, *left = ladder
-        context.fit_mode(session)
-        session = context.store.sessions.get(key) or session
+        context.fit_mode(context.store.sessions.require(key))
+        session = context.store.sessions.require(key)
         self._refuse_edited(session)
         command = self._prepare(session, rung)
         start = Start(
